@@ -1,0 +1,55 @@
+"""Lines of one named file of a corpus, from its zip archive or from an unpacked folder.
+
+Nothing is unpacked: only the member that is asked for is read, as a stream, up to a size limit, so
+other members, their names and what they would inflate to do not matter.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from b2ner.errors import DataError
+
+MAX_BYTES = 1 << 30  # of one member, inflated
+
+
+def find(source: Path, name: str) -> Path | None:
+    """`source/name.zip`, else the folder `source/name`, else None."""
+    for path in (source / f"{name}.zip", source / name):
+        if path.exists():
+            return path
+    return None
+
+
+def lines(archive: Path, member: str, *, max_bytes: int = MAX_BYTES) -> Iterator[str]:
+    """The lines of one member with their line breaks; bytes that are not UTF-8 become surrogates.
+
+    Lines end at LF only, so a Unicode line separator stays inside its line. Readers reject the rows
+    with such surrogates. Raises DataError when the member is not there, is encrypted or damaged, or
+    holds more than `max_bytes`.
+    """
+    place = f"{archive.name}/{member}"
+    try:
+        if archive.is_dir():
+            with (archive / member).open("rb") as file:
+                yield from _decoded(file, place, max_bytes)
+        else:
+            with zipfile.ZipFile(archive) as zipped, zipped.open(member) as file:
+                yield from _decoded(file, place, max_bytes)
+    except KeyError:
+        raise DataError(f"{archive}: has no member {member!r}") from None
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as problem:
+        raise DataError(f"{archive}: {member} cannot be read: {problem}") from problem
+
+
+def _decoded(file: IO[bytes], place: str, max_bytes: int) -> Iterator[str]:
+    size = 0
+    while line := file.readline(max_bytes - size + 1):
+        size += len(line)
+        if size > max_bytes:
+            raise DataError(f"{place}: holds more than {max_bytes} bytes")
+        yield line.decode("utf-8", errors="surrogateescape")

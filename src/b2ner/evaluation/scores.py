@@ -1,0 +1,196 @@
+"""Scores of predictions files: lines in, counts per data set out. Never calls a model.
+
+Three measures, all micro within a data set and averaged over data sets:
+
+* `surface_set`: the published score, sets of normalised `label:entity` strings (`published`);
+* `span`: exact start, end and label against the gold offsets, each mention counting; only where the
+  lines carry `Gold` and `Entities` (our own predictions files do);
+* `surface_only`: the words right, whatever the label, of the same sets as `surface_set`.
+
+A line that cannot be scored is a `LineFault` with its number, and the others are scored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import chain
+
+from b2ner.evaluation import published
+from b2ner.evaluation.lines import PredictionLine, UnusableLineError, read
+from b2ner.evaluation.match import Counts, confusions, count_items, count_sets
+from b2ner.files import BrokenLine, JsonLine
+
+
+class Measure(StrEnum):
+    """What is counted; the names are those of the JSON form."""
+
+    SURFACE_SET = "surface_set"
+    SPAN = "span"
+    SURFACE_ONLY = "surface_only"
+
+
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """What is wrong with one line, and whether it was scored all the same."""
+
+    number: int
+    problem: str
+    scored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetScores:
+    """The counts of one data set of one group; `span` is None where offsets are not known."""
+
+    group: str
+    dataset: str
+    texts: int
+    surface_set: Counts
+    surface_only: Counts
+    span: Counts | None
+    confusion: Mapping[tuple[str, str], int]
+
+    def counts(self, measure: Measure) -> Counts | None:
+        """The counts of one measure."""
+        match measure:
+            case Measure.SURFACE_SET:
+                return self.surface_set
+            case Measure.SPAN:
+                return self.span
+            case Measure.SURFACE_ONLY:
+                return self.surface_only
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of one predictions file: data sets in order of first appearance, faults by line."""
+
+    datasets: tuple[DatasetScores, ...]
+    faults: tuple[LineFault, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def unscored(self) -> tuple[LineFault, ...]:
+        """The lines that no score saw."""
+        return tuple(fault for fault in self.faults if not fault.scored)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """`Task_Language` of every data set, in order of first appearance."""
+        return tuple(dict.fromkeys(scores.group for scores in self.datasets))
+
+    def average(self, measure: Measure, group: str | None = None) -> float | None:
+        """Mean F1 over the data sets of a group, or over all data sets (not over groups).
+
+        The published rule: `published.OUTSIDE_MEANS` take no part, the mean over nothing is 0. None
+        where one of the data sets has no score of this measure; of spans, also over nothing.
+        """
+        counted: dict[str, list[Counts | None]] = {name: [] for name in self.groups}
+        for scores in self.datasets:
+            if scores.dataset not in published.OUTSIDE_MEANS:
+                counted[scores.group].append(scores.counts(measure))
+        chosen = counted.get(group, []) if group is not None else list(chain(*counted.values()))
+        known = [counts.f1 for counts in chosen if counts is not None]
+        if measure is Measure.SPAN and not known:
+            return None
+        return published.mean(known) if len(known) == len(chosen) else None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The running counts of one data set."""
+
+    texts: int = 0
+    surface_set: Counts = field(default_factory=Counts)
+    surface_only: Counts = field(default_factory=Counts)
+    span: Counts = field(default_factory=Counts)
+    without_offsets: int = 0
+    confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def score(
+    lines: Iterable[JsonLine | BrokenLine], *, repair: bool = False, clip: bool = False
+) -> Scores:
+    """The scores of a predictions file in the published layout.
+
+    `repair` treats answers as the published scorer does in folders named after chat models
+    (`published.is_repaired`), `clip` leaves long sentences out (`published.is_clipped`).
+    """
+    tallies: dict[tuple[str, str], _Tally] = {}
+    faults: list[LineFault] = []
+    clipped = 0
+    told: Counter[str] = Counter()
+    for line in lines:
+        if isinstance(line, BrokenLine):
+            faults.append(LineFault(line.number, line.problem, scored=False))
+            continue
+        try:
+            row, problems = read(line.value)
+        except UnusableLineError as problem:
+            faults.append(LineFault(line.number, str(problem), scored=False))
+            continue
+        if clip and published.is_clipped(row.sample_id, row.sentence, row.language):
+            clipped += 1
+            continue
+        faults += [LineFault(line.number, problem, scored=True) for problem in problems]
+        told.update(row.told)
+        _add(tallies.setdefault((row.group, row.dataset), _Tally()), row, repair=repair)
+    notes = []
+    if clip:
+        notes.append(f"{clipped} lines were left out by the clip rule")
+    if repair:
+        notes.append("answers were repaired (`label: a, b` read as two entities)")
+    if told:
+        kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(told.items()))
+        notes.append(f"faults that the extractor told: {kinds}")
+    notes += _without_offsets(tallies)
+    return Scores(
+        tuple(_total(group, dataset, tally) for (group, dataset), tally in tallies.items()),
+        tuple(faults),
+        tuple(notes),
+    )
+
+
+def _add(tally: _Tally, line: PredictionLine, *, repair: bool) -> None:
+    gold = published.items(line.ground_truth)
+    predicted = published.items(published.repair(line.prediction) if repair else line.prediction)
+    gold_pairs = frozenset(map(published.words_and_label, gold))
+    predicted_pairs = frozenset(map(published.words_and_label, predicted))
+    tally.texts += 1
+    tally.surface_set += count_sets(gold, predicted)
+    tally.surface_only += count_sets(
+        frozenset(words for words, _ in gold_pairs),
+        frozenset(words for words, _ in predicted_pairs),
+    )
+    tally.confusion.update(confusions(gold_pairs, predicted_pairs))
+    if line.gold is None or line.entities is None:
+        tally.without_offsets += 1
+    else:
+        tally.span += count_items(line.gold, line.entities)
+
+
+def _without_offsets(tallies: Mapping[tuple[str, str], _Tally]) -> list[str]:
+    """Why there is no span score: once, where there is none at all, else for each data set."""
+    lacking = {key: tally for key, tally in tallies.items() if tally.without_offsets}
+    if lacking and all(tally.without_offsets == tally.texts for tally in tallies.values()):
+        return ["no span scores: the lines carry no usable Gold and Entities"]
+    return [
+        f"{group} {dataset}: no span score, {tally.without_offsets} of {tally.texts} lines carry no"
+        " usable Gold and Entities"
+        for (group, dataset), tally in lacking.items()
+    ]
+
+
+def _total(group: str, dataset: str, tally: _Tally) -> DatasetScores:
+    return DatasetScores(
+        group,
+        dataset,
+        tally.texts,
+        tally.surface_set,
+        tally.surface_only,
+        None if tally.without_offsets else tally.span,
+        dict(tally.confusion),
+    )

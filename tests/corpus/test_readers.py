@@ -1,0 +1,240 @@
+"""Readers: one result a row, places that hold, and every malformed row told. All words are ours."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from b2ner.corpus.readers import (
+    Annotation,
+    Conll,
+    Join,
+    Separator,
+    read_cluener,
+    read_cmeee,
+    read_conll,
+)
+from b2ner.records import Reason, Rejected, Sample
+
+pytestmark = pytest.mark.torchfree
+
+LABELS = ("person", "city", "river")
+ENGLISH = Annotation(LABELS, "en", "own/test")
+CHINESE = Annotation(("人", "地"), "zh", "own/test")
+TAB = Conll(Separator.TAB)
+
+
+def entities(sample):
+    assert isinstance(sample, Sample), sample
+    for entity in sample.entities:
+        assert sample.text[entity.start : entity.end] == entity.text
+    return [(e.start, e.end, e.label) for e in sample.entities]
+
+
+def conll(text, layout=TAB, annotation=ENGLISH):
+    return list(read_conll(text.splitlines(keepends=True), layout, annotation))
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        pytest.param("B-a I-a O", [(0, 3, "a")], id="BIO"),
+        pytest.param("B-a B-a O", [(0, 1, "a"), (2, 3, "a")], id="two in a row"),
+        pytest.param("I-a I-a O", [(0, 3, "a")], id="IOB1 begins with I"),
+        pytest.param("I-a B-a I-a", [(0, 1, "a"), (2, 5, "a")], id="IOB1 divides with B"),
+        pytest.param("I-a I-b O", [(0, 1, "a"), (2, 3, "b")], id="another label begins"),
+        pytest.param("O I-a O", [(2, 3, "a")], id="an inside tag with nothing before it"),
+        pytest.param("B-a I-a E-a", [(0, 5, "a")], id="BIOES"),
+        pytest.param("S-a S-a O", [(0, 1, "a"), (2, 3, "a")], id="singles"),
+        pytest.param("B-a E-a I-a", [(0, 3, "a"), (4, 5, "a")], id="an end ends"),
+        pytest.param("B-a M-a L-a", [(0, 5, "a")], id="BMES and BILOU"),
+        pytest.param("B-a-b I-a-b U-a", [(0, 3, "a-b"), (4, 5, "a")], id="hyphens in labels"),
+    ],
+)
+def test_tags(tags, found):
+    rows = "".join(f"{'xyz'[n]}\t{tag}\n" for n, tag in enumerate(tags.split()))
+    (sample,) = conll(rows, annotation=Annotation(("a", "b", "a-b"), "en", "own"))
+    assert entities(sample) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("Ada\tB-person\nwrote\tO\n\nTurin\tB-city\n", id="plain"),
+        pytest.param("Ada\tB-person\r\nwrote\tO\r\n\r\nTurin\tB-city\r\n", id="CRLF"),
+        pytest.param("Ada\tB-person\nwrote\tO\n\nTurin\tB-city", id="no final line break"),
+        pytest.param("\ufeffAda\tB-person\nwrote\tO\n\nTurin\tB-city\n", id="byte order mark"),
+        pytest.param("\n\nAda\tB-person\nwrote\tO\n\n \t\n\nTurin\tB-city\n\n", id="more blanks"),
+    ],
+)
+def test_the_same_two_sentences(text):
+    first, second = conll(text)
+    assert (first.text, entities(first)) == ("Ada wrote", [(0, 3, "person")])
+    assert (second.text, entities(second)) == ("Turin", [(0, 5, "city")])
+    assert (first.labels, first.language) == (LABELS, "en")
+
+
+def test_an_empty_file_holds_nothing():
+    assert conll("") == conll("\n\n") == []
+
+
+def test_places_are_line_numbers():
+    assert [s.source for s in conll("\na\tO\nb\tO\n\nc\tO\n")] == ["own/test:2", "own/test:5"]
+
+
+def test_tag_first():
+    (sample,) = conll("B-city\tTurin\nO\tnow\n", Conll(Separator.TAB, token_column=1, tag_column=0))
+    assert (sample.text, entities(sample)) == ("Turin now", [(0, 5, "city")])
+
+
+def test_four_columns_between_blanks_and_comments():
+    layout = Conll(Separator.BLANK, columns=4, comment="# id ")
+    text = "# id 7\tdomain=dev\n# _ _ O\nturin _  _ B-city\n\n# id 8\n\n"
+    (sample,) = conll(text, layout)
+    assert (sample.text, entities(sample)) == ("# turin", [(2, 7, "city")])
+
+
+def test_chinese_tokens_are_joined_by_nothing():
+    layout = Conll(Separator.BLANK, join=Join.NOTHING)
+    (sample,) = conll("小 B-人\n王 I-人\n在 O\nA O\nB O\n", layout, CHINESE)
+    assert (sample.text, entities(sample)) == ("小王在AB", [(0, 2, "人")])
+
+
+def test_mixed_tokens_keep_the_blank_between_words():
+    layout = Conll(Separator.TAB, join=Join.WORDS)
+    text = "听\tO\nbig\tB-人\nband\tI-人\n!\tO\n第\tO\n3\tO\n场\tO\nél\tO\n1984\tO\n"
+    (sample,) = conll(text, layout, CHINESE)
+    assert sample.text == "听big band!第3场él 1984"
+    assert entities(sample) == [(1, 9, "人")]
+
+
+def test_the_digit_behind_a_token_is_cut_off_once():
+    layout = Conll(Separator.TAB, join=Join.NOTHING, position_digit=True)
+    (sample,) = conll("小0\tB-人\n王1\tI-人\n有0\tO\n20\tO\n31\tO\n", layout, CHINESE)
+    assert (sample.text, entities(sample)) == ("小王有23", [(0, 2, "人")])
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "detail"),
+    [
+        pytest.param("Turin", Reason.MALFORMED, "line 3: 1 columns, expected 2", id="too few"),
+        pytest.param("a\tb\tO", Reason.MALFORMED, "line 3: 3 columns, expected 2", id="too many"),
+        pytest.param("\tO", Reason.MALFORMED, "line 3: an empty token", id="no token"),
+        pytest.param("Turin\tcity", Reason.MALFORMED, "'city' is no tag", id="no prefix"),
+        pytest.param("Turin\tB-", Reason.MALFORMED, "'B-' is no tag", id="no label"),
+        pytest.param("Turin\tX-city", Reason.MALFORMED, "'X-city' is no tag", id="prefix"),
+        pytest.param("Turin\tB-town", Reason.UNKNOWN_LABEL, "'town'", id="unknown label"),
+        pytest.param("T\udcffrin\tO", Reason.MALFORMED, "line 3: not UTF-8", id="bytes"),
+    ],
+)
+def test_a_bad_row_rejects_its_sentence_alone(row, reason, detail):
+    before, bad, after = conll(f"a\tO\n\n{row}\nb\tO\n\nc\tO\n")
+    assert (before.text, after.text) == ("a", "c")
+    assert bad == Rejected(reason, "own/test:3", detail)
+
+
+def test_a_token_without_its_digit_is_rejected():
+    layout = Conll(Separator.TAB, position_digit=True)
+    (bad,) = conll("小\tO\n", layout)
+    assert bad == Rejected(Reason.MALFORMED, "own/test:1", "line 1: '小' does not end in a digit")
+
+
+@given(st.lists(st.lists(st.sampled_from(["x\tO", "y\tB-city", "z\tI-river", "bad"]), min_size=1)))
+def test_every_sentence_gives_one_result(sentences):
+    read = conll("\n\n".join("\n".join(rows) for rows in sentences))
+    assert len(read) == len(sentences)
+    for rows, result in zip(sentences, read, strict=True):
+        assert isinstance(result, Rejected) is ("bad" in rows)
+        if isinstance(result, Sample):
+            entities(result)
+
+
+@pytest.mark.parametrize(
+    ("row", "text", "found"),
+    [
+        pytest.param(
+            {
+                "text": "小王在小王村",
+                "label": {"人": {"小王": [[0, 1]]}, "地": {"小王村": [[3, 5]]}},
+            },
+            "小王在小王村",
+            [(0, 2, "人"), (3, 6, "地")],
+            id="ends are inclusive",
+        ),
+        pytest.param(
+            {"text": "小王和小王", "label": {"人": {"小王": [[3, 4], [0, 1]]}}},
+            "小王和小王",
+            [(0, 2, "人"), (3, 5, "人")],
+            id="several places, put in order",
+        ),
+        pytest.param(
+            {"text": "王村", "label": {"人": {"王": [[0, 0]]}, "地": {"王村": [[0, 1]]}}},
+            "王村",
+            [(0, 2, "地"), (0, 1, "人")],
+            id="nested, the longer first",
+        ),
+        pytest.param({"text": "无", "label": {}}, "无", [], id="no entity"),
+    ],
+)
+def test_cluener(row, text, found):
+    (sample,) = read_cluener([json.dumps(row, ensure_ascii=False) + "\n"], CHINESE)
+    assert (sample.text, entities(sample)) == (text, found)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        pytest.param("", Reason.MALFORMED, id="blank"),
+        pytest.param("{", Reason.MALFORMED, id="no JSON"),
+        pytest.param('{"text": "a"}', Reason.MALFORMED, id="no labels: an unlabelled test set"),
+        pytest.param(
+            '{"text": "a", "label": {"人": {"a": [[0]]}}}', Reason.MALFORMED, id="half a place"
+        ),
+        pytest.param(
+            '{"text": "a", "label": {"人": {"a": [[1, -1]]}}}', Reason.MALFORMED, id="backwards"
+        ),
+        pytest.param(
+            '{"text": "ab", "label": {"人": {"b": [[0, 0]]}}}', Reason.SPAN_MISMATCH, id="elsewhere"
+        ),
+        pytest.param(
+            '{"text": "a", "label": {"人": {"a": [[0, 1]]}}}', Reason.SPAN_MISMATCH, id="past end"
+        ),
+        pytest.param(
+            '{"text": "a", "label": {"物": {"a": [[0, 0]]}}}', Reason.UNKNOWN_LABEL, id="unknown"
+        ),
+        pytest.param('{"text": "\udcff", "label": {}}', Reason.MALFORMED, id="bytes"),
+    ],
+)
+def test_cluener_rows_that_cannot_be_kept(line, reason):
+    good = '{"text": "好", "label": {}}\n'
+    bad, kept = read_cluener([line + "\n", good], CHINESE)
+    assert (bad.reason, bad.place) == (reason, "own/test:1")
+    assert isinstance(kept, Sample)
+
+
+def test_cmeee():
+    line = "小王在王村。|||3    4    地|||0    1    人|||4    4    地|||\r\n"
+    (sample,) = read_cmeee([line], CHINESE)
+    assert sample.text == "小王在王村。"
+    assert entities(sample) == [(0, 2, "人"), (3, 5, "地"), (4, 5, "地")]
+    assert [entities(s) for s in read_cmeee(["无。|||\n"], CHINESE)] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        pytest.param("", Reason.MALFORMED, id="blank"),
+        pytest.param("无。", Reason.MALFORMED, id="no end mark"),
+        pytest.param("小王|||0    1    人", Reason.MALFORMED, id="cut off"),
+        pytest.param("小王|||0    人|||", Reason.MALFORMED, id="half a place"),
+        pytest.param("小王|||0    1    人  地|||", Reason.MALFORMED, id="too much"),
+        pytest.param("小王|||0    2    人|||", Reason.SPAN_MISMATCH, id="past the end"),
+        pytest.param("小王|||1    0    人|||", Reason.SPAN_MISMATCH, id="backwards"),
+        pytest.param("小王|||0    1    物|||", Reason.UNKNOWN_LABEL, id="unknown"),
+    ],
+)
+def test_cmeee_rows_that_cannot_be_kept(line, reason):
+    bad, kept = read_cmeee([line + "\n", "好|||\n"], CHINESE)
+    assert (bad.reason, bad.place) == (reason, "own/test:1")
+    assert isinstance(kept, Sample)
