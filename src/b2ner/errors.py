@@ -1,8 +1,8 @@
 """The exceptions of b2ner: broken promises only.
 
-Bad *data* is never an exception: a row that cannot be kept is a `Rejected`, an answer that cannot be
-read is a `Fault`. What is raised is drawn here, and every message names the thing, what was found,
-what was expected and what to do next::
+Bad *data* is never an exception: a row that cannot be kept is a `Rejected`, an answer that cannot
+be read is a `Fault`. What is raised is drawn here, and every message names the thing, what was
+found, what was expected and what to do next::
 
     B2nerError
     ├── InputError        what the caller gave cannot be used

@@ -10,6 +10,8 @@ from b2ner import segments
 from b2ner.prompting import answer
 from b2ner.records import Entity, Mention, Prediction, Span
 
+pytestmark = pytest.mark.torchfree
+
 LABELS = ("person", "date or period", "地名")
 # Labels that hold the format's own marks, and labels that begin or end like others.
 HARD = ("a", "a: b", "a: b; c", "b", "c; b", "x; a: b", "->", '"', ";", ": :", "None", "地名->城市")

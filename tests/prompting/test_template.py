@@ -16,6 +16,8 @@ from b2ner.prompting.template import (
 )
 from b2ner.records import Entity, FaultKind, Mention, Sample, Span
 
+pytestmark = pytest.mark.torchfree
+
 ROOT = Path(__file__).parents[2]
 GOLDEN = json.loads((ROOT / "tests/data/prompting/golden_prompts.json").read_text("utf-8"))
 PUBLISHED = ROOT.parent / "shared/data/published/instruction_config_ml.json"
