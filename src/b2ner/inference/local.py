@@ -216,7 +216,6 @@ class LocalEngine:
         if head in self._heads:
             self._heads.move_to_end(head)
             return
-        self._store.reserve(len(head))
         for start in range(0, len(head), self._step_tokens):
             part = head[start : start + self._step_tokens]
             step = Step(self._store, spare_row, [start], [len(part)], self._device)
@@ -233,7 +232,6 @@ class LocalEngine:
             tokens = [
                 token for row, n in zip(rows, counts, strict=True) for token in row.pending[:n]
             ]
-            self._store.reserve(max(row.position + n for row, n in zip(rows, counts, strict=True)))
             step = Step(
                 self._store, first_row, [row.position for row in rows], counts, self._device
             )
