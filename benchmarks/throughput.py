@@ -107,29 +107,35 @@ def main() -> None:
             tokens[name] = contestants[name]()
             times[name].append(time.perf_counter() - begun)
             print(f"{name:24} {len(texts) / times[name][-1]:6.2f} documents/s", flush=True)
-    table: list[dict[str, Any]] = [
+            result = {
+                "benchmark": "throughput",
+                "dataset": options.dataset,
+                "documents": len(texts),
+                "dtype": str(model.dtype),
+                "machine": machine,
+                "table": table(times, tokens, len(texts)),
+            }
+            if options.save:  # after each, since the slow ones take a quarter of an hour
+                RESULTS.mkdir(exist_ok=True)
+                path = RESULTS / f"throughput-{options.dataset}-{len(texts)}-{machine['date']}.json"
+                path.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def table(
+    times: dict[str, list[float]], tokens: dict[str, int], documents: int
+) -> list[dict[str, Any]]:
+    """One row a contestant that has run: the median of its rounds, and each round."""
+    return [
         {
             "name": name,
-            "documents_per_s": round(len(texts) / statistics.median(times[name]), 2),
+            "documents_per_s": round(documents / statistics.median(seconds), 2),
             "answer_tokens": tokens[name],
-            "seconds": [round(value, 1) for value in times[name]],
+            "seconds": [round(value, 1) for value in seconds],
         }
-        for name in contestants
+        for name, seconds in times.items()
+        if seconds
     ]
-    result = {
-        "benchmark": "throughput",
-        "dataset": options.dataset,
-        "documents": len(texts),
-        "dtype": str(model.dtype),
-        "machine": machine,
-        "table": table,
-    }
-    print(json.dumps(result, indent=1))
-    if options.save:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"throughput-{options.dataset}-{machine['date']}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n")
-        print(f"saved {path.name}")
 
 
 if __name__ == "__main__":
