@@ -48,7 +48,8 @@ class Piece:
     """A stretch [start, end) of an answer and the log-probability of the choice that wrote it.
 
     Forced tokens need no piece. A piece of no length at the end of a mention is the decision to
-    end it there, apart from what comes next.
+    end it there, apart from what comes next; a second one there is the decision to end the answer,
+    and belongs to no mention. Pieces stand in the order in which they were chosen.
     """
 
     start: int

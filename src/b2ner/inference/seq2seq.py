@@ -7,7 +7,7 @@ each document's faults.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import torch
@@ -19,7 +19,7 @@ from b2ner.model.weights import LoadedModel
 from b2ner.prompting.template import Prompt
 from b2ner.records import Usage
 
-CONTEXT = 4096  # of the encoder; T5 has relative positions and no limit of its own
+CONTEXT = 4096  # of the encoder, unless the network's own limit is lower; T5 has none
 
 
 class Seq2SeqEngine:
@@ -30,7 +30,8 @@ class Seq2SeqEngine:
             raise UnsupportedModel("this engine runs encoder-decoders; use the local engine")
         self._model = model
         self._rows = rows
-        self._context = context
+        limit = getattr(model.network.config, "max_position_embeddings", None)
+        self._context = min(context, limit or context)
         self._end = eos_ids(model.tokenizer, model.network)
         self._lock = threading.Lock()
 
@@ -57,26 +58,52 @@ class Seq2SeqEngine:
 
     def _run(self, batch: list[Request]) -> list[Completion]:
         prompts = [self._encode(request.prompt) for request in batch]
+        fitting = [number for number, ids in enumerate(prompts) if len(ids) <= self._context]
+        answers: dict[int, list[int]] = {}
+        if fitting:
+            most = max(batch[number].max_answer_tokens for number in fitting)
+            made = self._generate([prompts[number] for number in fitting], most)
+            answers = dict(zip(fitting, made, strict=True))
+        return [
+            self._completion(len(ids), answers[number][: batch[number].max_answer_tokens])
+            if number in answers
+            else Completion("", Finish.ERROR, error=self._too_long(ids))
+            for number, ids in enumerate(prompts)
+        ]
+
+    def _generate(self, prompts: Sequence[Sequence[int]], most: int) -> list[list[int]]:
+        """At most so many ids behind each prompt; what follows an end there means nothing."""
         longest = max(map(len, prompts))
         pad = self._model.tokenizer.pad_token_id or 0
-        device = self._model.network.device
-        ids = torch.tensor([p + [pad] * (longest - len(p)) for p in prompts], device=device)
+        ids = torch.tensor([[*p, *[pad] * (longest - len(p))] for p in prompts])
         seen = torch.tensor([[1] * len(p) + [0] * (longest - len(p)) for p in prompts])
-        most = max(request.max_answer_tokens for request in batch)
+        device = self._model.network.device
         made = self._model.network.generate(
-            input_ids=ids, attention_mask=seen.to(device), max_new_tokens=most, do_sample=False
+            input_ids=ids.to(device),
+            attention_mask=seen.to(device),
+            max_new_tokens=min(most, self._context - 1),
+            do_sample=False,
+            num_beams=1,
         )
-        completions = []
-        for request, prompt, row in zip(batch, prompts, made[:, 1:].tolist(), strict=True):
-            answer = row[: request.max_answer_tokens]
-            ended = next((i for i, token in enumerate(answer) if token in self._end), None)
-            kept = answer[:ended]
-            # The decoder drops the blank that an answer begins with.
-            text = " " + self._model.tokenizer.decode(kept, skip_special_tokens=True).lstrip()
-            finish = Finish.LENGTH if ended is None else Finish.STOP
-            usage = Usage(len(prompt), len(kept), len(kept))
-            completions.append(Completion(text, finish, usage=usage))
-        return completions
+        answers: list[list[int]] = made[:, 1:].tolist()  # behind the token that starts the decoder
+        return answers
+
+    def _completion(self, prompt_tokens: int, tokens: list[int]) -> Completion:
+        ended = next((i for i, token in enumerate(tokens) if token in self._end), None)
+        kept = tokens[:ended]
+        # The decoder drops the blank that an answer begins with.
+        answer = " " + self._decode(kept).lstrip()
+        finish = Finish.LENGTH if ended is None else Finish.STOP
+        return Completion(answer, finish, usage=Usage(prompt_tokens, len(kept), len(kept)))
+
+    def _decode(self, tokens: list[int]) -> str:
+        text: str = self._model.tokenizer.decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def _too_long(self, prompt: Sequence[int]) -> str:
+        return f"a prompt of {len(prompt)} tokens does not fit a context of {self._context}"
 
     def _encode(self, prompt: Prompt) -> list[int]:
         return [*encode(self._model.tokenizer, prompt.head + prompt.body), self._end[0]]
