@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import LlamaForCausalLM
 from transformers.utils import logging as hf_logging
 
 from b2ner.errors import AdapterMismatch, MissingExtra, ModelError, UnsafeWeights, UnsupportedModel
@@ -69,6 +70,53 @@ def test_a_decoder_folder_loads(family: str, tmp_path: Path) -> None:
     assert tokens.fingerprint(model.tokenizer) == tokens.fingerprint(tiny_tokenizer(family))
     assert (model.card, model.adapter, model.encoder_decoder) == (None, None, False)
     assert (model.base, model.device, model.dtype) == (str(folder), "cpu", torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("family", "published"),
+    [
+        pytest.param("gemma3", "GemmaTokenizerFast", id="Gemma 3"),
+        pytest.param("gemma2", "GemmaTokenizerFast", id="Gemma 2"),
+        pytest.param("llama", "LlamaTokenizer", id="Llama 2"),
+        pytest.param("mistral", "LlamaTokenizer", id="Mistral"),
+        pytest.param("qwen2", "Qwen2Tokenizer", id="Qwen2"),
+        pytest.param("qwen3", "Qwen2Tokenizer", id="Qwen3"),
+    ],
+)
+def test_a_folder_with_the_tokenizer_of_its_family_loads(
+    family: str, published: str, tmp_path: Path
+) -> None:
+    """Families publish their tokenizers by class name; the ids are those of the file."""
+    folder = tiny_folder(family, tmp_path)
+    config = folder / "tokenizer_config.json"
+    settings = {**json.loads(config.read_text()), "tokenizer_class": published}
+    settings.pop("backend", None)  # what newer libraries add
+    config.write_text(json.dumps(settings))
+    model = load_model(folder, device="cpu", dtype="fp32")
+    text = "Label set: person\nText: Ada met 李白 in New York  (12)\n\nAnswer:"
+    assert tokens.encode(model.tokenizer, text) == tokens.encode(tiny_tokenizer(family), text)
+    assert tokens.eos_ids(model.tokenizer) == tokens.eos_ids(tiny_tokenizer(family))
+
+
+def test_a_llama_3_folder_loads(tmp_path: Path) -> None:
+    """Llama with a byte-level tokenizer and its own way with long positions."""
+    tokenizer = tiny_tokenizer("llama3")
+    tokenizer.save_pretrained(tmp_path)
+    config = tiny_network("llama").config
+    config.vocab_size = len(tokenizer)
+    config.rope_parameters = {
+        "rope_type": "llama3",
+        "rope_theta": 500000.0,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64,
+    }
+    network = LlamaForCausalLM(config).eval()
+    network.save_pretrained(tmp_path)
+    model = load_model(tmp_path, device="cpu", dtype="fp32")
+    assert torch.equal(logits(model.network), logits(network))
+    assert tokens.fingerprint(model.tokenizer) == tokens.fingerprint(tokenizer)
 
 
 def test_an_encoder_decoder_folder_loads(tmp_path: Path) -> None:

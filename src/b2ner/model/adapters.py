@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from b2ner.errors import AdapterMismatch, ModelError, UnsupportedModel
+from b2ner.model import internlm2
 from b2ner.model.card import ADAPTER_FILE
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def merge(network: Any, folder: Path) -> Any:
     found = load_file(folder / ADAPTER_FILE)
     config = peft.PeftConfig.from_pretrained(str(folder))
     config.inference_mode = True
+    if internlm2.is_converted(network.config):
+        found = internlm2.adapter_weights(found, network.config)
+        internlm2.rename_modules(config)
     ends = (network.get_input_embeddings(), network.get_output_embeddings())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on settings that concern training only

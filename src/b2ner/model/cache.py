@@ -40,6 +40,11 @@ class CacheEntry:
     complete: bool
 
 
+def tell(line: str) -> None:
+    """A report to whoever waits at the terminal."""
+    print(f"b2ner: {line}", file=sys.stderr, flush=True)
+
+
 def cache_root() -> Path:
     """The cache's folder, which need not exist: B2NER_CACHE, else the user's cache folder."""
     if asked := os.environ.get("B2NER_CACHE"):

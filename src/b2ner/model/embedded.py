@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
-import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +37,7 @@ def embedded_base(*, progress: bool = True) -> Path:
     MissingExtra without the wheels, ModelError for a wrong file in them, CacheError when the folder
     cannot be written.
     """
-    report = _tell if progress else _log.info
+    report = cache.tell if progress else _log.info
     found = cache.find(ENTRY, report=report)
     if found is not None:
         return found
@@ -95,7 +94,3 @@ def _version(name: str) -> str:
         return version(name)
     except ImportError:
         return "unknown"
-
-
-def _tell(line: str) -> None:
-    print(f"b2ner: {line}", file=sys.stderr, flush=True)

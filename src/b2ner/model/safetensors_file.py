@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from b2ner.errors import ModelError, UnsafeWeights
 
@@ -62,6 +64,18 @@ def read_header(path: Path) -> dict[str, TensorEntry]:
     if place != size:
         raise _not_safetensors(path, f"its header speaks of {place} bytes and it has {size}")
     return entries
+
+
+def header(tensors: Iterable[tuple[str, str, tuple[int, ...], int]]) -> bytes:
+    """The head of a file that holds these tensors in this order: name, type, shape, bytes."""
+    table: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    place = 0
+    for name, dtype, shape, size in tensors:
+        table[name] = {"dtype": dtype, "shape": shape, "data_offsets": [place, place + size]}
+        place += size
+    raw = json.dumps(table, separators=(",", ":")).encode()
+    raw += b" " * (-len(raw) % 8)  # tensors begin at a multiple of eight
+    return len(raw).to_bytes(8, "little") + raw
 
 
 def fingerprint(folder: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from b2ner.errors import AdapterMismatch, MissingExtra, ModelError, UnsupportedModel
-from b2ner.model import adapters, embedded, hub, safety, tokens
+from b2ner.model import adapters, embedded, hub, internlm2_folder, safety, tokens
 from b2ner.model.card import Card, check_adapter_file, read_card
 from b2ner.model.safetensors_file import fingerprint, weight_files
 
@@ -91,7 +91,8 @@ def load_model(
         base_folder, adapter_folder = _places(base, adapter, trust_remote_code)
         card = None
         if adapter_folder is not None:
-            safety.check_folder(adapter_folder)
+            # Nothing in it is run: a tokenizer that was saved beside it is not even looked at.
+            safety.check_folder(adapter_folder, trust_remote_code=True)
             card = read_card(adapter_folder)
             if card is not None:
                 check_adapter_file(adapter_folder, card)
@@ -190,7 +191,10 @@ def _places(
         return embedded.embedded_base(), adapter_folder
     if not (base_folder / "config.json").is_file():
         raise ModelError(f"{base_folder} holds no config.json: it is no model folder")
-    safety.check_folder(base_folder, trust_remote_code=trust_remote_code)
+    rewritten = internlm2_folder.is_internlm2(base_folder)  # so that none of its code is run
+    safety.check_folder(base_folder, trust_remote_code=trust_remote_code or rewritten)
+    if rewritten:
+        base_folder = internlm2_folder.llama_folder(base_folder)
     return base_folder, adapter_folder
 
 
