@@ -93,7 +93,7 @@ def written_by_definition(space: AnswerSpace, longest: int) -> set[str]:
     [
         pytest.param(("a",), "x", 12, id="one word, used up at once"),
         pytest.param(("a", "b"), "x", 14, id="used up under one label, free under the other"),
-        pytest.param(("a",), "x x", 17, id="a word twice"),
+        pytest.param(("a",), "x x", 24, id="a word twice"),
         pytest.param(("a", "b"), "x y", 9, id="two words and their blank"),
         pytest.param(("a",), "x; y", 14, id="a semicolon inside a mention"),
         pytest.param(("a", "y"), "x; y: z", 12, id="a text that spells a border"),

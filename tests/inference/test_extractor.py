@@ -486,6 +486,22 @@ def test_an_answer_that_was_cut(
     assert answer[int(begin) : int(end)].strip("; ") == left_out.strip("; ")
 
 
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        pytest.param(" b; c: ", [], id="behind a label"),
+        pytest.param(" a: x; b; ", ["x"], id="inside a label"),
+        pytest.param(" a: x; a: y; b", ["x"], id="inside a label, or a mention"),
+        pytest.param(" a: y; b z; a", [], id="inside a label, and the mention before is unsure"),
+        pytest.param(" a: y; b z; a: x", ["y; b z"], id="inside a mention"),
+    ],
+)
+def test_a_cut_among_labels_and_mentions_that_hold_marks(answer: str, kept: list[str]) -> None:
+    document = on(cut(answer)).extract("x y; b z", ["a", "b; c", "b; d"])
+    assert [e.text for e in document.entities] == kept
+    assert kinds(document) == [FaultKind.ANSWER_TRUNCATED]
+
+
 def test_what_is_wrong_in_front_of_the_cut_is_still_said() -> None:
     document = found(cut(" planet: Mars; person: Ada; " + "x" * 100), constrained=False)
     assert kinds(document) == [FaultKind.UNKNOWN_LABEL, FaultKind.ANSWER_TRUNCATED]

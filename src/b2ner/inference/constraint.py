@@ -104,14 +104,23 @@ class _Vocabulary:
         self.special_token_ids = sorted(control_ids(tokenizer))
         self._tokenizer = tokenizer
         # The Llama 2 family puts a blank before any text, but not behind a character of ours.
-        plain = b"".join(written[token] for token in encode(tokenizer, "a: b")) == b"a: b"
-        self._before = "" if plain else "\x02"
+        self._before = "" if self._write(encode(tokenizer, "a: b")) == b"a: b" else "\x02"
         self._skip = len(encode(tokenizer, self._before))
+        self._single = {piece: token for token, piece in enumerate(written) if len(piece) == 1}
 
     def __call__(self, text: str) -> list[int]:
         if isinstance(text, bytes):  # the wrapper asks once whether bytes will do
             raise TypeError("text, not bytes")
-        return encode(self._tokenizer, self._before + text)[self._skip :]
+        ids = encode(self._tokenizer, self._before + text)[self._skip :]
+        wanted = text.encode()
+        if self._write(ids) == wanted:
+            return ids
+        # Tokenizers that normalise (Qwen's compose letters and accents) write another text than
+        # they are given; the grammar holds the text as it is.
+        return [self._single[wanted[i : i + 1]] for i in range(len(wanted))]
+
+    def _write(self, ids: Sequence[int]) -> bytes:
+        return b"".join(self.tokens[token] for token in ids)
 
 
 class ConstrainedAnswer:

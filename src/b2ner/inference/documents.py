@@ -62,35 +62,38 @@ def document(task: Task, completion: Completion, question: Question, *, scored: 
 def _read(task: Task, completion: Completion, labels: Sequence[str]) -> Answer:
     """What the answer says; of one that was cut short, without what was still being written."""
     answer = completion.answer
+    constrained = task.request is not None and task.request.space is not None
     read = answers.read(answer, labels, task.chunks)
     if completion.finish is Finish.LENGTH:
-        complete = _complete(read, answer, "".join(task.chunks))
-        rest = answer[complete:].lstrip("; \n")
+        end = _sure_end(read, answer, "".join(task.chunks), constrained=constrained)
+        rest = answer[end:].lstrip("; \n")
         message = f"the answer was cut at {completion.usage.answer_tokens} tokens"
         if rest:
             shortened = rest if len(rest) <= 60 else f"{rest[:57]}..."
             message += f"; its unfinished end was left out: {shortened!r}"
-        place = f"answer:{complete}-{len(answer)}"
-        cut = Fault(FaultKind.ANSWER_TRUNCATED, message, place)
-        kept = answer[:complete].removesuffix(answers.BORDER)
-        read = answers.read(kept, labels, task.chunks) if kept.strip() else Answer(())
+        cut = Fault(FaultKind.ANSWER_TRUNCATED, message, f"answer:{end}-{len(answer)}")
+        sure = answer[:end].removesuffix(answers.BORDER)
+        read = answers.read(sure, labels, task.chunks) if sure.strip() else Answer(())
         read = Answer(read.items, (*read.faults, cut))
-    if task.request is not None and task.request.space is not None:
+    if constrained:
         # The grammar allows such answers, and this one was written in just that way.
-        kept_faults = tuple(f for f in read.faults if f.kind is not FaultKind.AMBIGUOUS)
-        read = Answer(read.items, kept_faults)
+        faults = tuple(fault for fault in read.faults if fault.kind is not FaultKind.AMBIGUOUS)
+        read = Answer(read.items, faults)
     return read
 
 
-def _complete(read: Answer, answer: str, text: str) -> int:
-    """How much of an answer that was cut short is sure: up to the last item that was finished."""
-    if not read.items:
-        return max(answer.rfind(";"), answer.rfind("\n"), 0)
-    last = read.items[-1]
-    words = last.end - len(last.mention.text)
-    if answer[words:].rstrip() in text:  # it may have gone on: `New` to `New York`, `A` to `A; B`
-        return last.start
-    return max(answer.rfind(";"), answer.rfind("\n"), last.end)
+def _sure_end(read: Answer, answer: str, text: str, *, constrained: bool) -> int:
+    """Where the last item ends that an answer had surely finished when it was cut short."""
+    end = 0
+    if read.items:
+        last = read.items[-1]
+        words = last.end - len(last.mention.text)
+        # It may have gone on: `New` to `New York`, `A;` to `A; B`.
+        if ";" in last.mention.text or answer[words:].rstrip() in text:
+            return last.start
+        end = last.end
+    # Under the constraint, the rest is one item; else there may be more in it to speak of.
+    return end if constrained else max(end, answer.rfind(";"), answer.rfind("\n"))
 
 
 def _scores(pieces: Sequence[Piece], ends: Sequence[int]) -> list[float]:

@@ -146,9 +146,10 @@ class Progress:
                 continue
             used = (*reading.used, pair)
             if not self._lexicon.goes_on(pair[1]):
-                # The border is certain. The grammar is the same as before if nothing was used up.
+                # The border is certain. The grammar stays as it is if nothing was used up by it.
                 kept.append(_Reading(place, place + len(BORDER), used, 0))
                 changed |= self._lexicon.used_up(used) != self._lexicon.used_up(reading.used)
+                changed |= self._lexicon.last_one(used)
             else:
                 kept.append(_Reading(reading.border, reading.start, reading.used, place + 1))
                 kept.append(_Reading(place, place + len(BORDER), used, 0))
