@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--dtype")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--only-ours", action="store_true", help="leave `generate` out")
+    parser.add_argument("--batches", type=int, nargs="*", default=[4, 16], help="of `generate`")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/")
     parser.add_argument("--anyway", action="store_true", help="measure on a busy machine")
     options = parser.parse_args()
@@ -94,8 +94,7 @@ def main() -> None:
         return run
 
     contestants: dict[str, Callable[[], int]] = {f"b2ner, {options.rows} rows": ours}
-    if not options.only_ours:
-        contestants |= {f"generate, batch {batch}": theirs(batch) for batch in (4, 16)}
+    contestants |= {f"generate, batch {batch}": theirs(batch) for batch in options.batches}
     list(ner.extract_batch(texts[:8], labels))  # warm up
     times: dict[str, list[float]] = {name: [] for name in contestants}
     tokens: dict[str, int] = {}

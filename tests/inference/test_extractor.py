@@ -243,6 +243,19 @@ def test_flat_entities_share_no_character(
     assert spans(found(answer, ONCE, overlap="flat")) == kept
 
 
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        pytest.param(" person: b; city: b c", [(2, 5, "city")], id="the longer, told later"),
+        pytest.param(" person: a b; city: b c d", [(2, 7, "city")], id="the longer, though later"),
+        pytest.param(" person: b c; city: a b", [(0, 3, "city")], id="of one length the earlier"),
+        pytest.param(" city: b; person: b", [(2, 3, "city")], id="at one place the first told"),
+    ],
+)
+def test_flat_entities_of_one_score(answer: str, kept: list[tuple[int, int, str]]) -> None:
+    assert spans(found(answer, "a b c d", overlap="flat")) == kept
+
+
 def test_a_threshold_comes_before_the_choice_of_flat_entities() -> None:
     answer = told((" city: New York", 0.4), ("; person: York", 0.3), ("", 1.0))
     document = found(answer, overlap="flat", threshold={"city": 0.5})
@@ -500,6 +513,11 @@ def test_a_cut_among_labels_and_mentions_that_hold_marks(answer: str, kept: list
     document = on(cut(answer)).extract("x y; b z", ["a", "b; c", "b; d"])
     assert [e.text for e in document.entities] == kept
     assert kinds(document) == [FaultKind.ANSWER_TRUNCATED]
+
+
+def test_a_mark_that_ends_a_mention_before_the_cut_is_the_mentions() -> None:
+    document = found(cut(" city: x;; person: y"), "x; y z")
+    assert spans(document) == [(0, 2, "city")]
 
 
 def test_what_is_wrong_in_front_of_the_cut_is_still_said() -> None:
@@ -795,6 +813,7 @@ def test_odd_tokens_do_no_harm(odd: str, separator: str) -> None:
     words = [e.text for e in document.entities]
     assert words.count("Ada") == words.count("Eve") == 1
     assert words.count("Bob") == 2 * ("Bob" in odd)
+    assert words.count("\x00") == (odd == "\x00")
 
 
 @pytest.mark.parametrize("tokens", [[], [""], [" ", "\u200b"]])
