@@ -7,6 +7,7 @@ answers are computed in parallel, outside Python (`fill`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import llguidance
@@ -40,12 +41,9 @@ class TokenGrammar:
         self._vocabulary = vocabulary
         self._executor = llguidance.LLExecutor()
         # A `;` may end an item, and what may follow depends on that: no token may run past one.
-        self._straddling = frozenset(
-            token for token, written in enumerate(self._bytes) if b";" in written[:-1]
-        )
-        self._closing = frozenset(
-            token for token, written in enumerate(self._bytes) if written[:1] == b";"
-        )
+        marks = [(token, written) for token, written in enumerate(self._bytes) if b";" in written]
+        self._straddling = frozenset(token for token, written in marks if b";" in written[:-1])
+        self._closing = frozenset(token for token, written in marks if written[:1] == b";")
 
     def bytes_of(self, token: int) -> bytes:
         """The bytes that a token writes."""
@@ -106,7 +104,6 @@ class _Vocabulary:
         # The Llama 2 family puts a blank before any text, but not behind a character of ours.
         self._before = "" if self._write(encode(tokenizer, "a: b")) == b"a: b" else "\x02"
         self._skip = len(encode(tokenizer, self._before))
-        self._single = {piece: token for token, piece in enumerate(written) if len(piece) == 1}
 
     def __call__(self, text: str) -> list[int]:
         if isinstance(text, bytes):  # the wrapper asks once whether bytes will do
@@ -118,6 +115,11 @@ class _Vocabulary:
         # Tokenizers that normalise (Qwen's compose letters and accents) write another text than
         # they are given; the grammar holds the text as it is.
         return [self._single[wanted[i : i + 1]] for i in range(len(wanted))]
+
+    @cached_property
+    def _single(self) -> dict[bytes, int]:
+        """The token of each byte."""
+        return {piece: token for token, piece in enumerate(self.tokens) if len(piece) == 1}
 
     def _write(self, ids: Sequence[int]) -> bytes:
         return b"".join(self.tokens[token] for token in ids)
