@@ -30,6 +30,7 @@ from b2ner.errors import B2nerError, EngineError, LabelError, UnsupportedModel
 from b2ner.inference.constraint import ConstrainedAnswer, TokenGrammar
 from b2ner.inference.engine import Capabilities, Completion, Finish, Piece, Request, leading_within
 from b2ner.inference.ragged import ATTENTION, KeyValueStore, Step, forward
+from b2ner.model.output_head import OutputHead
 from b2ner.model.tokens import bos_ids, encode, eos_ids
 from b2ner.model.weights import LoadedModel
 from b2ner.prompting.template import Prompt
@@ -87,7 +88,7 @@ class LocalEngine:
         self._tokenizer = model.tokenizer
         self._decoder = network.get_decoder()
         self._device = torch.device(model.device)
-        self._output = _OutputHead(network)
+        self._output = OutputHead(network)
         self._begin = tuple(bos_ids(model.tokenizer))
         ends = eos_ids(model.tokenizer, network)
         self._end = frozenset(ends)
@@ -251,17 +252,15 @@ class LocalEngine:
         constraints = [c for row in rows if (c := row.constraint) is not None]
         if bound:
             allowed = self._grammar.fill(constraints)
-            scores = self._output.restricted(
-                hidden[bound] if len(bound) < len(rows) else hidden, allowed
-            )
+            of_bound = hidden[bound] if len(bound) < len(rows) else hidden
+            scores = _among_allowed(self._output, of_bound, allowed)
             for number, ids, logprobs in zip(bound, allowed, scores, strict=True):
                 self._take_allowed(rows[number], ids.tolist(), logprobs)
         free = [number for number, row in enumerate(rows) if row.constraint is None]
         if free:
-            best, logprobs = self._output.best(hidden[free])
-            for number, token, logprob in zip(free, best, logprobs, strict=True):
-                row = rows[number]
-                self._add(row, [token], logprob)
+            best, tokens = self._output.logits(hidden[free]).log_softmax(-1).max(-1)
+            for number, token, logprob in zip(free, tokens.tolist(), best.tolist(), strict=True):
+                self._add(rows[number], [token], logprob)
 
     def _take_allowed(self, row: _Row, ids: list[int], logprobs: list[float]) -> None:
         best = max(range(len(ids)), key=logprobs.__getitem__)
@@ -352,7 +351,7 @@ class LocalEngine:
                 raise UnsupportedModel(
                     f"{type(network).__name__} cannot be run with a ragged key-value cache: {fault}"
                 ) from fault
-            got = self._output.all(hidden)
+            got = self._output.logits(hidden)
         # bf16 keeps 8 bits; through many layers that makes some percent. A wrong run is far off.
         tolerance = 1e-3 if network.dtype == torch.float32 else 0.2
         for ours, theirs in zip(got, expected, strict=True):
@@ -371,47 +370,10 @@ def _keeps_logits(network: Any) -> bool:
     return "logits_to_keep" in inspect.signature(network.forward).parameters
 
 
-class _OutputHead:
-    """The network's output matrix, read row by row. Logits are fp32."""
-
-    def __init__(self, network: Any) -> None:
-        output = network.get_output_embeddings()
-        if output is None:
-            raise UnsupportedModel(f"{type(network).__name__} has no output head")
-        config = network.config.get_text_config()
-        self._weight: Tensor = output.weight
-        self._bias: Tensor | None = getattr(output, "bias", None)
-        self._cap: float | None = getattr(config, "final_logit_softcapping", None)
-        # Granite divides its logits, Cohere multiplies them.
-        self._scale = getattr(config, "logit_scale", None) or 1 / (
-            getattr(config, "logits_scaling", None) or 1
-        )
-        self.vocabulary = int(self._weight.shape[0])
-
-    def restricted(self, hidden: Tensor, allowed: Sequence[Any]) -> list[list[float]]:
-        """Log-probabilities of each row's allowed ids among themselves; hidden `[rows, width]`."""
-        sizes = [len(ids) for ids in allowed]
-        ids = torch.cat([torch.from_numpy(row) for row in allowed]).to(hidden.device)
-        owner = torch.repeat_interleave(torch.tensor(sizes)).to(hidden.device)
-        logits = (self._weight[ids].float() * hidden.float()[owner]).sum(-1)
-        if self._bias is not None:
-            logits = logits + self._bias[ids].float()
-        logits = self._shape(logits).cpu()
-        return [part.log_softmax(0).tolist() for part in torch.split(logits, sizes)]
-
-    def best(self, hidden: Tensor) -> tuple[list[int], list[float]]:
-        """The best id of the whole vocabulary for each row, and its log-probability."""
-        scores, ids = self.all(hidden).log_softmax(-1).max(-1)
-        return ids.tolist(), scores.tolist()
-
-    def all(self, hidden: Tensor) -> Tensor:
-        """All logits, fp32. *Shape:* `[rows, vocabulary]`."""
-        logits = torch.nn.functional.linear(hidden, self._weight, self._bias)
-        return self._shape(logits.float())
-
-    def _shape(self, logits: Tensor) -> Tensor:
-        if self._scale != 1:
-            logits = logits * self._scale
-        if self._cap is not None:
-            logits = self._cap * torch.tanh(logits / self._cap)
-        return logits
+def _among_allowed(output: OutputHead, hidden: Tensor, allowed: Sequence[Any]) -> list[list[float]]:
+    """Log-probabilities of each row's allowed ids among themselves; hidden `[rows, width]`."""
+    sizes = [len(ids) for ids in allowed]
+    ids = torch.cat([torch.from_numpy(row) for row in allowed]).to(hidden.device)
+    owners = torch.repeat_interleave(torch.tensor(sizes)).to(hidden.device)
+    logits = output.pairs(hidden, owners, ids).cpu()
+    return [part.log_softmax(0).tolist() for part in torch.split(logits, sizes)]
