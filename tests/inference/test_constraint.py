@@ -41,7 +41,7 @@ def family_grammar(family: str) -> TokenGrammar:
 
 
 def written_by_grammar(space: AnswerSpace, longest: int) -> set[str]:
-    """All answers of so many bytes, by trying every allowed byte; where none is, `fill` raises."""
+    """All answers of so many bytes, by trying every allowed byte; there always is one."""
     grammar = byte_grammar()
     complete: set[str] = set()
     open_prefixes: list[list[int]] = [[]]
@@ -51,6 +51,7 @@ def written_by_grammar(space: AnswerSpace, longest: int) -> set[str]:
         for token in prefix:
             state.take(token)
         (allowed,) = grammar.fill([state])
+        assert len(allowed), f"a dead end behind {state.progress.written!r}"
         for token in allowed.tolist():
             if token in grammar.end_ids:
                 complete.add(state.progress.written.decode())
@@ -124,6 +125,7 @@ def walk(grammar: TokenGrammar, state: ConstrainedAnswer, rng: random.Random, mo
     for _ in range(most):
         state.forced()
         (allowed,) = grammar.fill([state])
+        assert len(allowed), f"a dead end behind {state.progress.written!r}"
         token = rng.choice(allowed.tolist())
         if token in grammar.end_ids:
             return True

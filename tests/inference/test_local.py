@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from b2ner import segments
-from b2ner.errors import LabelError, UnsupportedModel
+from b2ner.errors import EngineError, LabelError, UnsupportedModel
+from b2ner.inference.constraint import ConstrainedAnswer, TokenGrammar
 from b2ner.inference.engine import Completion, Finish, Request
 from b2ner.inference.local import LocalEngine
 from b2ner.model.tokens import bos_ids, encode
@@ -178,6 +179,41 @@ def test_one_prompt_too_long_does_not_stop_the_others() -> None:
     assert long.finish is Finish.ERROR
     assert "does not fit a context of 300" in long.error
     assert Finish.ERROR not in (first.finish, last.finish)
+
+
+@pytest.mark.parametrize("broken", ["take", "fill"])
+def test_one_row_whose_grammar_fails_does_not_stop_the_others(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [request("x"), request("Ada met Bob in London"), request("New York")]
+    expected = answers(list(engine("gemma3").generate(requests)))
+    local = engine("gemma3")
+    whole = "Ada met Bob in London"
+
+    def is_ours(state: Any) -> bool:
+        return "".join(state.progress._lexicon._space.chunks) == whole
+
+    take, fill = ConstrainedAnswer.take, TokenGrammar.fill
+
+    def failing_take(self: ConstrainedAnswer, token: int) -> None:
+        if is_ours(self):
+            raise EngineError("made to fail")
+        take(self, token)
+
+    def failing_fill(self: TokenGrammar, states: Sequence[ConstrainedAnswer]) -> list[Any]:
+        return [
+            ids[:0] if is_ours(state) else ids
+            for state, ids in zip(states, fill(self, states), strict=True)
+        ]
+
+    if broken == "take":
+        monkeypatch.setattr(ConstrainedAnswer, "take", failing_take)
+    else:
+        monkeypatch.setattr(TokenGrammar, "fill", failing_fill)
+    got = list(local.generate(requests))
+    assert got[1].finish is Finish.ERROR
+    assert "made to fail" in got[1].error or "no token may follow" in got[1].error
+    assert answers([got[0], got[2]]) == [expected[0], expected[2]]
 
 
 def test_fit_leaves_room_for_the_answer_and_counts_tokens() -> None:

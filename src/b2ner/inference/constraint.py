@@ -60,9 +60,9 @@ class TokenGrammar:
         return made
 
     def fill(self, answers: Sequence[ConstrainedAnswer]) -> list[NDArray[np.int64]]:
-        """The ids that each answer may have next, ascending; never empty.
+        """The ids that each answer may have next, ascending.
 
-        Raises EngineError when an answer has none: that is a mistake of ours, not of the text.
+        None at all would be a mistake of ours, not of the text; the caller gives that answer up.
         """
         mask = llguidance.numpy.allocate_token_bitmask(len(answers), self.tokens.vocab_size)
         self._executor.unsafe_compute_mask_ptr(
@@ -71,9 +71,9 @@ class TokenGrammar:
             mask.shape[1] * 4,
             len(answers),
         )
-        return [self._ids(row, answer) for row, answer in zip(mask, answers, strict=True)]
+        return [self._ids(row) for row in mask]
 
-    def _ids(self, mask: NDArray[np.int32], answer: ConstrainedAnswer) -> NDArray[np.int64]:
+    def _ids(self, mask: NDArray[np.int32]) -> NDArray[np.int64]:
         words = np.nonzero(mask)[0]
         bits = np.unpackbits(mask[words].view(np.uint8).reshape(-1, 4), axis=1, bitorder="little")
         which, bit = np.nonzero(bits)
@@ -81,10 +81,6 @@ class TokenGrammar:
         ids = ids[ids < self._vocabulary]
         if self._straddling:
             ids = np.array([i for i in ids.tolist() if i not in self._straddling], dtype=np.int64)
-        if not len(ids):
-            raise EngineError(
-                f"no token may follow {answer.progress.written!r}: {answer.matcher.get_error()}"
-            )
         return ids
 
     def closes(self, token: int) -> bool:

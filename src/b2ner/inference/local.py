@@ -60,6 +60,7 @@ class _Row:
     pieces: list[tuple[int, int, float]] = field(default_factory=list)  # in bytes of the answer
     written: int = 0  # bytes
     steps: int = 0
+    error: str = ""  # why this row alone is given up
 
 
 class LocalEngine:
@@ -255,7 +256,10 @@ class LocalEngine:
             of_bound = hidden[bound] if len(bound) < len(rows) else hidden
             scores = _among_allowed(self._output, of_bound, allowed)
             for number, ids, logprobs in zip(bound, allowed, scores, strict=True):
-                self._take_allowed(rows[number], ids.tolist(), logprobs)
+                try:
+                    self._take_allowed(rows[number], ids.tolist(), logprobs)
+                except EngineError as fault:  # of this row's grammar; the others go on
+                    rows[number].error = str(fault)
         free = [number for number, row in enumerate(rows) if row.constraint is None]
         if free:
             best, tokens = self._output.logits(hidden[free]).log_softmax(-1).max(-1)
@@ -263,6 +267,9 @@ class LocalEngine:
                 self._add(rows[number], [token], logprob)
 
     def _take_allowed(self, row: _Row, ids: list[int], logprobs: list[float]) -> None:
+        assert row.constraint is not None
+        if not ids:
+            raise EngineError(f"no token may follow {row.constraint.progress.written!r}")
         best = max(range(len(ids)), key=logprobs.__getitem__)
         token, logprob = ids[best], logprobs[best]
         closes = self._grammar.closes
@@ -272,7 +279,6 @@ class LocalEngine:
             ended = float(torch.logsumexp(torch.tensor(ending, dtype=torch.float64), 0))
             row.pieces.append((row.written, row.written, ended))
             logprob -= ended
-        assert row.constraint is not None
         if token not in self._end:
             row.constraint.take(token)
         self._add(row, [token], logprob if len(ids) > 1 else None)
@@ -293,10 +299,14 @@ class LocalEngine:
         staying = list(active)
         for number in reversed(range(len(staying))):
             row = staying[number]
-            ended = row.answer[-1:] and row.answer[-1] in self._end
-            if not ended and len(row.answer) < row.limit:
+            if row.error:
+                done[row.index] = Completion("", Finish.ERROR, error=row.error)
+            elif row.answer[-1:] and row.answer[-1] in self._end:
+                done[row.index] = self._completion(row, Finish.STOP)
+            elif len(row.answer) >= row.limit:
+                done[row.index] = self._completion(row, Finish.LENGTH)
+            else:
                 continue
-            done[row.index] = self._completion(row, Finish.STOP if ended else Finish.LENGTH)
             last = staying.pop()
             if last is not row:
                 self._store.move(len(staying), number, last.position)

@@ -94,7 +94,7 @@ class KeyValueStore:
             values[target, :slots] = values[source, :slots]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Step:
     """One pass through the network: for each row, how many tokens and from which position.
 
@@ -106,7 +106,13 @@ class Step:
     starts: Sequence[int]  # a row's first new position
     counts: Sequence[int]  # how many tokens it gets, at least 1
     device: torch.device
-    _masks: dict[tuple[int | None, int], Tensor] = field(default_factory=dict)
+    positions: Tensor = field(init=False)  # int64[N]
+    flat_slots: Tensor = field(init=False)  # int64[N], index into rows x slots
+    grid: Tensor = field(init=False)  # int64[rows, longest], index into N
+    last: Tensor = field(init=False)  # int64[rows], index into N of each row's last token
+    unpad: Tensor | None = field(init=False)  # int64[N], index into rows x longest
+    used_slots: int = field(init=False)
+    _masks: dict[tuple[int | None, int], Tensor] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         used = _steady(max(s + c for s, c in zip(self.starts, self.counts, strict=True)))
@@ -117,8 +123,7 @@ class Step:
         grid: list[list[int]] = []
         for row, (start, count) in enumerate(zip(self.starts, self.counts, strict=True)):
             begin = (self.first_row + row) * self.store.slots
-            # Rows shorter than the longest repeat their last token in the grid; it is not read
-            # back.
+            # Shorter rows repeat their last token in the grid; what that gives is not read.
             grid.append([len(positions) + min(i, count - 1) for i in range(longest)])
             positions.extend(range(start, start + count))
             flat.extend(range(begin + start, begin + start + count))
@@ -129,21 +134,12 @@ class Step:
             # order than that of batches: it goes twice.
             positions, flat = positions * 2, flat * 2
             unpad = torch.tensor([0, 0], device=self.device)
-        put = object.__setattr__
-        put(self, "positions", torch.tensor(positions, device=self.device))
-        put(self, "flat_slots", torch.tensor(flat, device=self.device))
-        put(self, "grid", torch.tensor(grid, device=self.device))
-        put(self, "used_slots", used)
-        ends = torch.tensor(self.counts, device=self.device).cumsum(0) - 1
-        put(self, "last", ends)
-        put(self, "unpad", unpad)
-
-    positions: Tensor = field(init=False)  # int64[N]
-    flat_slots: Tensor = field(init=False)  # int64[N], index into rows x slots
-    grid: Tensor = field(init=False)  # int64[rows, longest], index into N
-    last: Tensor = field(init=False)  # int64[rows], index into N of each row's last token
-    unpad: Tensor | None = field(init=False)  # int64[N], index into rows x longest
-    used_slots: int = field(init=False)
+        self.positions = torch.tensor(positions, device=self.device)
+        self.flat_slots = torch.tensor(flat, device=self.device)
+        self.grid = torch.tensor(grid, device=self.device)
+        self.last = torch.tensor(self.counts, device=self.device).cumsum(0) - 1
+        self.unpad = unpad
+        self.used_slots = used
 
     def mask(self, window: int | None, groups: int, dtype: torch.dtype) -> Tensor:
         """What each token may see, additive. *Shape:* `[rows, 1, groups * longest, used slots]`.

@@ -9,9 +9,9 @@ The language of answers is regular::
 
 and a (label, span) pair may stand in an answer at most as often as the span occurs in the text. The
 first part is written as ONE terminal in the Lark dialect of `llguidance`, so that nothing depends
-on how lexemes are cut. The counting is not context-free; `Progress` follows an answer while it is
-written and leaves used-up spans out of the grammar of what may still come, at every item border,
-so that a decoder can never walk into a dead end.
+on how lexemes are cut. With the counts in it the expression would grow beyond use; instead
+`Progress` follows an answer while it is written and leaves used-up spans out of the grammar of what
+may still come, at every item border, so that a decoder can never walk into a dead end.
 
 Pure strings and bytes: no engine, no tokenizer.
 """
