@@ -1,4 +1,4 @@
-"""`b2ner data build eval`: where sources come from, output, exit codes."""
+"""`b2ner data build`: where sources come from, output, exit codes."""
 
 import zipfile
 
@@ -65,3 +65,48 @@ def test_no_source(monkeypatch, tmp_path):
     done = command.run("data", "build", "eval", "-o", "out", "--source", ".")
     assert done.exit_code == 2
     assert "holds none of the archives" in done.stderr
+
+
+@pytest.fixture
+def both(tmp_path):
+    """Archives of a test set, a training set and a development set; one text in two of them."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    contents = {
+        ("mit_movie", "test.txt"): "O\tany\nB-GENRE\tquiet\nI-GENRE\tfilm\n",
+        ("tdmsci", "train_1500_v2.conll"): "Any\t0\tO\nquiet\t4\tO\nfilm\t9\tB-TASK\n\n"
+        "No\t0\tO\n\nNo\t0\tO\n\nbad\n",
+        ("wnut17", "emerging.dev.conll"): "Ada\tB-person\n",
+    }
+    for (name, member), text in contents.items():
+        with zipfile.ZipFile(folder / f"{name}.zip", "w") as file:
+            file.writestr(member, text)
+    return folder
+
+
+def test_training_texts_that_are_no_test_texts(monkeypatch, both, tmp_path):
+    command = scripted(monkeypatch, " None")
+    command.run("data", "build", "eval", "-o", str(tmp_path / "eval"), "--source", str(both))
+    out = tmp_path / "out"
+    build = ("data", "build", "train", "-o", str(out), "--source", str(both))
+    done = command.run(*build, "--against", str(tmp_path / "eval"))
+    assert done.exit_code == 1  # a row is broken, and archives are missing
+    told = [line for line in done.stderr.splitlines() if line.startswith("rejected")]
+    assert told == [
+        "rejected tdmsci/train_1500_v2.conll:9: malformed, line 9: 1 columns, expected 3"
+    ]
+    row = next(line for line in done.stdout.splitlines() if "tdmsci" in line)
+    assert row.replace("│", "").split() == ["NER_en", "tdmsci", "1", "0", "1", "1", "1"]
+    done = command.run(*build)
+    assert len(list(files.read_json_array(out / "NER_en" / "tdmsci" / "train.json"))) == 2
+    done = command.run(*build, "--against", str(tmp_path / "none"))
+    assert done.exit_code == 2
+
+
+def test_development_sets(monkeypatch, both, tmp_path):
+    out = tmp_path / "out"
+    command = scripted(monkeypatch, " None")
+    done = command.run("data", "build", "dev", "-o", str(out), "--source", str(both))
+    assert done.exit_code == 1  # archives are missing
+    assert "missing gum_ner.zip" in done.stderr
+    assert len(list(files.read_json_array(out / "NER_en" / "wnut17" / "dev.json"))) == 1

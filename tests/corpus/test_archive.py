@@ -74,3 +74,26 @@ def test_a_damaged_archive_is_told(zipped, tmp_path):
         list(archive.lines(damaged, "test.txt"))
     with pytest.raises(DataError, match=r"absent\.zip"):
         list(archive.lines(tmp_path / "absent.zip", "test.txt"))
+
+
+def test_members_by_pattern_in_the_order_of_their_numbers(tmp_path):
+    path = tmp_path / "own.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name in ("10.txt", "9.txt", "9.ann", "deep/1.txt"):
+            file.writestr(name, name)
+    folder = tmp_path / "own"
+    with zipfile.ZipFile(path) as file:
+        file.extractall(folder)
+    for place in (path, folder):
+        assert archive.members(place, "*.txt") == ["9.txt", "10.txt", "deep/1.txt"]
+        assert list(archive.texts(place, ["9.ann", "10.txt"])) == ["9.ann", "10.txt"]
+        with pytest.raises(DataError, match="has no member that fits"):
+            archive.members(place, "*.tsv")
+        with pytest.raises(DataError, match=r"11\.txt"):
+            list(archive.texts(place, ["10.txt", "11.txt"]))
+
+
+def test_whole_texts_have_the_same_limits(zipped):
+    assert list(archive.texts(zipped, ["broken.txt"])) == ["a\udcffb\n"]
+    with pytest.raises(DataError, match="more than 100 bytes"):
+        list(archive.texts(zipped, ["test.txt", "large.txt"], max_bytes=100))

@@ -14,6 +14,7 @@ from b2ner.corpus.readers import (
     read_cluener,
     read_cmeee,
     read_conll,
+    read_parallel,
 )
 from b2ner.records import Reason, Rejected, Sample
 
@@ -132,6 +133,53 @@ def test_a_bad_row_rejects_its_sentence_alone(row, reason, detail):
     before, bad, after = conll(f"a\tO\n\n{row}\nb\tO\n\nc\tO\n")
     assert (before.text, after.text) == ("a", "c")
     assert bad == Rejected(reason, "own/test:3", detail)
+
+
+def test_headings_are_passed_over():
+    layout = Conll(Separator.TAB, headings=("Title", "Link"))
+    read = conll("Link\tO\n:\tO\n\na\tO\n\nTitle\n\nb\tO\nTitle\tO\n\nLink\tO\n", layout)
+    assert [sample.text for sample in read] == ["a", "b Title"]
+
+
+def test_another_mark_between_prefix_and_label():
+    layout = Conll(Separator.BLANK, join=Join.NOTHING, tag_mark="_")
+    (sample,) = conll("小 B_人\n王 I_人\n在 O\n", layout, CHINESE)
+    assert entities(sample) == [(0, 2, "人")]
+    (bad,) = conll("小 B-人\n", layout, CHINESE)
+    assert bad.detail == "'B-人' is no tag"
+
+
+def test_a_token_of_white_space_is_the_blank_between_two_words():
+    (sample,) = conll("\u00a0\tB-city\nNew\tI-city\n\u00a0\tI-city\nTurin\tI-city\n")
+    assert (sample.text, entities(sample)) == ("New Turin", [(0, 9, "city")])
+    (bad,) = conll("\u00a0\tO\n")
+    assert bad == Rejected(Reason.MALFORMED, "own/test:1", "white space only")
+
+
+def test_a_blank_among_characters_is_kept():
+    layout = Conll(Separator.TAB, join=Join.NOTHING)
+    (sample,) = conll("a\tB-人\n \tI-人\nb\tI-人\n", layout, CHINESE)
+    assert entities(sample) == [(0, 3, "人")]
+
+
+def test_brackets_by_name():
+    rows = "-LRB-\tB-city\nPo\tI-city\n-RRB-\tI-city\n"
+    (named,) = conll(rows, Conll(Separator.TAB, bracket_names=True))
+    assert (named.text, entities(named)) == ("( Po )", [(0, 6, "city")])
+    assert conll(rows)[0].text == "-LRB- Po -RRB-"
+
+
+def test_parallel_files():
+    tokens = ["fly to  New Turin \n", "to Po\n", "\n", "b\udcff\n", "one\n"]
+    tags = ["O O B-city I-city\n", "O\n", "\n", "O\n"]
+    first, *bad = read_parallel(tokens, tags, ENGLISH)
+    assert (first.text, entities(first)) == ("fly to New Turin", [(7, 16, "city")])
+    assert [(row.place, row.detail) for row in bad] == [
+        ("own/test:2", "2 words and 1 tags"),
+        ("own/test:3", "0 words and 0 tags"),
+        ("own/test:4", "not UTF-8"),
+        ("own/test:5", "the file with the tags ends before it"),
+    ]
 
 
 def test_a_token_without_its_digit_is_rejected():

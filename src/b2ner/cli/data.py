@@ -13,54 +13,97 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from b2ner.corpus.build_eval import build_eval
-from b2ner.corpus.eval_sets import Names
+from b2ner.corpus.build import Built, build
+from b2ner.corpus.data_sets import Names, Role
 from b2ner.errors import DataError
+from b2ner.records import Reason, Rejected
 
 SOURCE_VARIABLE = "B2NER_RAW"
 
 app = typer.Typer(help="Make data folders in the published layout.", no_args_is_help=True)
-build = typer.Typer(help="Build a data folder from raw corpora.", no_args_is_help=True)
-app.add_typer(build, name="build")
+builds = typer.Typer(help="Build a data folder from raw corpora.", no_args_is_help=True)
+app.add_typer(builds, name="build")
 
 
-@build.command("eval")
+_OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")]
+_SOURCE = Annotated[
+    Path | None,
+    typer.Option(
+        "--source",
+        envvar=SOURCE_VARIABLE,
+        help="Folder with the raw corpora, NAME.zip or NAME/; else shared/data/raw, in the"
+        " current folder or beside it.",
+    ),
+]
+_LIMIT = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="Only so many texts of each, chosen by a fixed seed."),
+]
+
+
+@builds.command("eval")
 def build_eval_command(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--source",
-            envvar=SOURCE_VARIABLE,
-            help="Folder with the raw corpora, NAME.zip or NAME/; else shared/data/raw, in the"
-            " current folder or beside it.",
-        ),
-    ] = None,
+    output: _OUTPUT,
+    source: _SOURCE = None,
     names: Annotated[
         Names, typer.Option("--names", help="The data sets' own label names, or standard ones.")
     ] = Names.ORIGINAL,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=1, help="Only so many texts of each, chosen by a fixed seed."),
-    ] = None,
+    limit: _LIMIT = None,
 ) -> None:
     """Write the test sets: DIR/<task key>/<data set>/{labels,test}.json and manifest.json."""
-    built = build_eval(source or _default_source(), output, names=names, limit=limit)
+    _report(build(Role.TEST, source or _default_source(), output, names=names, limit=limit))
+
+
+@builds.command("train")
+def build_train_command(
+    output: _OUTPUT,
+    source: _SOURCE = None,
+    limit: _LIMIT = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--against",
+            help="Folder in the published layout, such as `b2ner data build eval` writes: texts"
+            " that stand in its sets, whole or in part, are left out. May be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Write open training sets: DIR/<task key>/<data set>/{labels,train}.json, manifest.json."""
+    folder = source or _default_source()
+    _report(build(Role.TRAIN, folder, output, limit=limit, against=against or ()))
+
+
+@builds.command("dev")
+def build_dev_command(output: _OUTPUT, source: _SOURCE = None, limit: _LIMIT = None) -> None:
+    """Write development sets: DIR/<task key>/<data set>/{labels,dev}.json and manifest.json."""
+    _report(build(Role.DEV, source or _default_source(), output, limit=limit))
+
+
+# What is left out of training sets though nothing is wrong with it, and its heading.
+_LEFT_OUT = {Reason.REPEATED: "twice", Reason.SEEN_ELSEWHERE: "seen"}
+
+
+def _report(built: Built) -> None:
+    """Print what came of a build, and end with its exit code."""
+    left_out = [r for r in _LEFT_OUT if any(made.count(r) for made in built.sets)]
     table = Table()
     for heading in ("task", "data set"):
-        table.add_column(heading)
-    for heading in ("texts", "mentions", "rejected"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("texts", "mentions", *map(_LEFT_OUT.__getitem__, left_out), "rejected"):
         table.add_column(heading, justify="right")
+    unusable: list[Rejected] = []
     for made in built.sets:
-        counts = (made.texts, made.mentions, len(made.rejected))
+        others = [made.count(reason) for reason in left_out]
+        wrong = [row for row in made.rejected if row.reason not in _LEFT_OUT]
+        unusable += wrong
+        counts = (made.texts, made.mentions, *others, len(wrong))
         table.add_row(made.task, made.name, *map(str, counts))
     Console().print(table)
-    rejected = [row for made in built.sets for row in made.rejected]
-    for row in rejected:
+    for row in unusable:
         typer.echo(f"rejected {row.place}: {row.reason.value}, {row.detail}", err=True)
     for name in built.missing:
         typer.echo(f"missing {name}.zip", err=True)
-    raise typer.Exit(code=1 if rejected or built.missing else 0)
+    raise typer.Exit(code=1 if unusable or built.missing else 0)
 
 
 def _default_source() -> Path:

@@ -1,7 +1,7 @@
 """One reader per format: lines in, `Sample | Rejected` out, one for each row and in order.
 
 A reader knows how a format writes texts, places and labels; which file it is and what its labels
-mean is said by whoever calls it (`eval_sets`). Labels stay as the source writes them. For every
+mean is said by whoever calls it (`data_sets`). Labels stay as the source writes them. For every
 entity kept, `text[start:end]` is its words. Rows are read one at a time; only one is held.
 """
 
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 
 from pydantic import BaseModel, ValidationError
 
@@ -43,7 +44,10 @@ class Conll:
     tag_column: int = -1
     join: Join = Join.BLANK
     comment: str = ""  # a line that begins so is no row; "" means there are no such lines
+    headings: tuple[str, ...] = ()  # a sentence that begins with one of these tokens is no text
+    tag_mark: str = "-"  # what stands between a tag's prefix and its label
     position_digit: bool = False  # each token ends in its place within the word, one digit
+    bracket_names: bool = False  # brackets are written as in the Penn Treebank, `-LRB-`
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +68,25 @@ def read_conll(
     continue begins an entity, as the CoNLL scorer reads it.
     """
     rows: list[tuple[int, str]] = []
-    for number, line in _numbered(lines):
+    for number, line in numbered(lines):
         if not line.strip():
-            if rows:
+            if rows and not _is_heading(rows[0][1], layout):
                 yield _sentence(rows, layout, annotation)
             rows = []
         elif not (layout.comment and line.startswith(layout.comment)):
             rows.append((number, line))
-    if rows:
+    if rows and not _is_heading(rows[0][1], layout):
         yield _sentence(rows, layout, annotation)
+
+
+def _is_heading(line: str, layout: Conll) -> bool:
+    """Whether a sentence with this first line is one of the file's own headings."""
+    column = layout.token_column
+    return any(token in layout.headings for token in _cells(line, layout)[column : column + 1])
+
+
+def _cells(line: str, layout: Conll) -> list[str]:
+    return line.split("\t") if layout.separator is Separator.TAB else re.split(" +", line)
 
 
 def _sentence(
@@ -81,7 +95,7 @@ def _sentence(
     place = f"{annotation.source}:{rows[0][0]}"
     tokens, tags = [], []
     for number, line in rows:
-        cells = line.split("\t") if layout.separator is Separator.TAB else re.split(" +", line)
+        cells = _cells(line, layout)
         if len(cells) != layout.columns:
             detail = f"line {number}: {len(cells)} columns, expected {layout.columns}"
             return Rejected(Reason.MALFORMED, place, detail)
@@ -91,24 +105,61 @@ def _sentence(
                 detail = f"line {number}: {token!r} does not end in a digit"
                 return Rejected(Reason.MALFORMED, place, detail)
             token = token[:-1]
-        if not token or not _is_utf8(line):
+        if not token or not is_utf8(line):
             detail = f"line {number}: {'an empty token' if not token else 'not UTF-8'}"
             return Rejected(Reason.MALFORMED, place, detail)
-        tokens.append(token)
+        if layout.join is Join.BLANK and token.isspace():  # the blank between its neighbours
+            continue
+        tokens.append(_BRACKETS.get(token, token) if layout.bracket_names else token)
         tags.append(tag)
-    found = _tagged(tags)
+    if not tokens:
+        return Rejected(Reason.MALFORMED, place, "white space only")
+    return tagged_sample(tokens, tags, layout.join, annotation, place, mark=layout.tag_mark)
+
+
+def read_parallel(
+    tokens: Iterable[str], tags: Iterable[str], annotation: Annotation
+) -> Iterator[Sample | Rejected]:
+    """One result a pair of lines: words divided by blanks, and as many tags."""
+    pairs = zip_longest(numbered(tokens), numbered(tags))
+    for number, (words, marks) in enumerate(pairs, start=1):
+        place = f"{annotation.source}:{number}"
+        if words is None or marks is None:
+            missing = "words" if words is None else "tags"
+            yield Rejected(Reason.MALFORMED, place, f"the file with the {missing} ends before it")
+            continue
+        line, line_tags = words[1].split(), marks[1].split()
+        if not line or len(line) != len(line_tags) or not is_utf8(words[1]):
+            detail = f"{len(line)} words and {len(line_tags)} tags"
+            yield Rejected(Reason.MALFORMED, place, detail if is_utf8(words[1]) else "not UTF-8")
+            continue
+        yield tagged_sample(line, line_tags, Join.BLANK, annotation, place)
+
+
+def tagged_sample(
+    tokens: Sequence[str],
+    tags: Sequence[str],
+    join: Join,
+    annotation: Annotation,
+    place: str,
+    *,
+    mark: str = "-",
+) -> Sample | Rejected:
+    """The sample of a sentence in tokens, each with its tag; `mark` divides prefix and label."""
+    found = tagged(tags, mark)
     if isinstance(found, str):
         return Rejected(Reason.MALFORMED, place, f"{found!r} is no tag")
-    text, spans = _joined(tokens, layout.join)
+    text, spans = joined(tokens, join)
     entities = [(Span(spans[first].start, spans[last].end), label) for first, last, label in found]
     return sample(text, entities, annotation, place)
 
 
+_BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
+_PREFIXES = frozenset("BIESLUM")
 _UNDECODED = re.compile("[\udc80-\udcff]")
-_TAG = re.compile(r"([BIESLUM])-(.+)")
 
 
-def _tagged(tags: Sequence[str]) -> list[tuple[int, int, str]] | str:
+def tagged(tags: Sequence[str], mark: str = "-") -> list[tuple[int, int, str]] | str:
     """(first token, last token, label) of each entity, or the tag that is none."""
     found: list[tuple[int, int, str]] = []
     open_label = None  # of the last entity in `found`, while it may go on
@@ -116,10 +167,9 @@ def _tagged(tags: Sequence[str]) -> list[tuple[int, int, str]] | str:
         if tag == "O":
             open_label = None
             continue
-        match = _TAG.fullmatch(tag)
-        if match is None:
+        prefix, label = tag[:1], tag[1:].removeprefix(mark)
+        if prefix not in _PREFIXES or not label or len(label) + 1 == len(tag):
             return tag
-        prefix, label = match.groups()
         if prefix in "IMEL" and label == open_label:
             found[-1] = (found[-1][0], number, label)
         else:
@@ -128,7 +178,7 @@ def _tagged(tags: Sequence[str]) -> list[tuple[int, int, str]] | str:
     return found
 
 
-def _joined(tokens: Sequence[str], join: Join) -> tuple[str, list[Span]]:
+def joined(tokens: Sequence[str], join: Join) -> tuple[str, list[Span]]:
     """The text, and the place of each token in it."""
     parts: list[str] = []
     spans = []
@@ -162,9 +212,9 @@ class _CluenerRow(BaseModel):
 
 def read_cluener(lines: Iterable[str], annotation: Annotation) -> Iterator[Sample | Rejected]:
     """One result a line of CLUENER's JSON: label -> words -> [start, last], last included."""
-    for number, line in _numbered(lines):
+    for number, line in numbered(lines):
         place = f"{annotation.source}:{number}"
-        if not _is_utf8(line):
+        if not is_utf8(line):
             yield Rejected(Reason.MALFORMED, place, "not UTF-8")
             continue
         try:
@@ -178,11 +228,7 @@ def read_cluener(lines: Iterable[str], annotation: Annotation) -> Iterator[Sampl
         except ValueError as problem:  # of the row's form, or of a Span
             yield Rejected(Reason.MALFORMED, place, first_line(problem))
             continue
-        wrong = [words for span, _, words in entities if not stands(words, span, row.text)]
-        if wrong:
-            yield Rejected(Reason.SPAN_MISMATCH, place, f"{wrong[0]!r} does not stand there")
-        else:
-            yield sample(row.text, [entity[:2] for entity in entities], annotation, place)
+        yield checked_sample(row.text, entities, annotation, place)
 
 
 _CMEEE_FIELD = re.compile(r"([0-9]+) +([0-9]+) +(\S+)")
@@ -190,11 +236,11 @@ _CMEEE_FIELD = re.compile(r"([0-9]+) +([0-9]+) +(\S+)")
 
 def read_cmeee(lines: Iterable[str], annotation: Annotation) -> Iterator[Sample | Rejected]:
     """One result a line `text|||start    last    label|||...|||`, the last character included."""
-    for number, line in _numbered(lines):
+    for number, line in numbered(lines):
         place = f"{annotation.source}:{number}"
         text, *fields = line.split("|||")
         matches = [_CMEEE_FIELD.fullmatch(field) for field in fields if field]
-        if not text or not fields or fields[-1] or not all(matches) or not _is_utf8(line):
+        if not text or not fields or fields[-1] or not all(matches) or not is_utf8(line):
             yield Rejected(Reason.MALFORMED, place, "no text|||start    end    label|||")
             continue
         entities = []
@@ -221,19 +267,29 @@ def sample(
     return Sample(text, tuple(ordered), annotation.labels, annotation.language, place)
 
 
+def checked_sample(
+    text: str, entities: Sequence[tuple[Span, str, str]], annotation: Annotation, place: str
+) -> Sample | Rejected:
+    """The sample, when the words of each (place, label, words) stand at their place."""
+    wrong = [words for span, _, words in entities if not stands(words, span, text)]
+    if wrong:
+        return Rejected(Reason.SPAN_MISMATCH, place, f"{wrong[0]!r} does not stand there")
+    return sample(text, [(span, label) for span, label, _ in entities], annotation, place)
+
+
 def stands(words: str, span: Span, text: str) -> bool:
     """Whether the words stand at that place; a place beyond the text's end is none."""
     return span.end <= len(text) and span.of(text) == words
 
 
-def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+def numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
     """Lines from 1, without line breaks and without a byte order mark."""
     for number, line in enumerate(lines, start=1):
         bare = line.removesuffix("\n").removesuffix("\r")
         yield number, bare.removeprefix("\ufeff") if number == 1 else bare
 
 
-def _is_utf8(line: str) -> bool:
+def is_utf8(line: str) -> bool:
     """False for a line with bytes that could not be decoded (they stand there as surrogates)."""
     return _UNDECODED.search(line) is None
 
