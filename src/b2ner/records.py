@@ -100,9 +100,25 @@ class Event:
     arguments: tuple[Mention, ...]
 
 
+class Task(StrEnum):
+    """What can be asked of a text; the values are the published names."""
+
+    NER = "NER"  # entities
+    RE = "RE"  # relations between two entities
+    EET = "EET"  # events: type and trigger words
+    EEA = "EEA"  # the arguments of one event, its type and trigger given
+    NEW_EET = "newEET"  # events: types alone
+    NEW_EEA = "newEEA"  # the arguments of events of one type, no trigger given
+    SENTIMENT = "Sentiment"  # one label for the whole text
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One annotated text. `labels` is the label set that was annotated, used or not."""
+    """One text annotated for one task. `labels` is the task's label set, used or not.
+
+    What the task is about stands in `entities`, `relations`, `events` or `sentiment`; relations and
+    events as their source lists them, `NA` among them.
+    """
 
     text: str
     entities: tuple[Entity, ...]
@@ -111,6 +127,8 @@ class Sample:
     source: str
     relations: tuple[Relation, ...] = ()
     events: tuple[Event, ...] = ()
+    sentiment: str = ""
+    task: Task = Task.NER
 
 
 class Reason(StrEnum):
@@ -121,6 +139,11 @@ class Reason(StrEnum):
     NOT_IN_TEXT = "not in text"
     UNKNOWN_LABEL = "unknown label"
     UNWRITABLE = "unwritable answer"
+    TOO_LONG = "too long"  # for a row of a training run
+    NOTHING_ASKED = "nothing to ask"  # an event's arguments are asked for, and there is no event
+    DISCONTINUOUS = "mention in several parts"
+    REPEATED = "stands in its set already"
+    SEEN_ELSEWHERE = "seen in a test set"
 
 
 @dataclass(frozen=True, slots=True)

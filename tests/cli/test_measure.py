@@ -167,6 +167,24 @@ def test_predict_with_rows_that_cannot_be_read(monkeypatch, data, tmp_path):
     assert re.search(r"rejected .*test\.json:0: malformed, sentence", done.stderr)
 
 
+def test_predict_with_rows_that_ask_nothing(monkeypatch, tmp_path):
+    data = tmp_path / "data"
+    files.write_json(data / "EEA_en" / "news" / "labels.json", {"Meet": ["Place"]})
+    rows = [
+        {"sentence": "Nobody came.", "events": []},
+        {"sentence": "All met.", "events": [{"type": "Meet", "trigger": "met", "arguments": []}]},
+    ]
+    files.write_json_array(data / "EEA_en" / "news" / "test.json", rows)
+    command = scripted(monkeypatch, " None")
+    done = command.run("predict", "--data", str(data), "-o", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"rejected .*test\.json:0: nothing to ask, there is no event", done.stderr)
+    assert "1 texts predicted" in done.stderr
+    done = command.run("evaluate", str(tmp_path / "out"), "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["scores"]["EEA_en"]["news"]["texts"] == 1
+
+
 def test_predictions_cannot_predict(monkeypatch, data, tmp_path):
     done = scripted(monkeypatch, " None").run(
         "predict", str(OURS), "--data", str(data), "-o", str(tmp_path / "out")

@@ -8,7 +8,7 @@ import pytest
 
 from b2ner.errors import DataError
 from b2ner.evaluation import report
-from b2ner.evaluation.match import Counts
+from b2ner.evaluation.match import Accuracy, Counts
 from b2ner.evaluation.scores import Measure, score
 from b2ner.files import BrokenLine, JsonLine, read_jsonl
 
@@ -130,8 +130,11 @@ def test_some_lines_without_offsets_are_counted():
             changed(Prediction=["a"]), "Prediction should be text, found an array", id="l"
         ),
         pytest.param(changed(Prediction=...), "Prediction is missing", id="no prediction"),
-        pytest.param(changed(Task="NER_en"), "task 'NER_en' is not scored, only 'NER'", id="key"),
-        pytest.param(changed(Task="RE"), "task 'RE' is not scored, only 'NER'", id="RE"),
+        pytest.param(
+            changed(Task="NER_en"),
+            "task 'NER_en' is not scored; NER, RE, EET, EEA, newEET, newEEA, Sentiment are",
+            id="key",
+        ),
         pytest.param(changed(Task=...), "Task is missing", id="no task"),
         pytest.param(changed(Dataset=...), "Dataset is missing", id="no data set"),
         pytest.param(changed(Language=None), "Language should be text, found null", id="language"),
@@ -171,6 +174,59 @@ def test_a_line_that_is_not_as_it_should_be_is_scored_and_told(line, problem):
     assert fault.problem.startswith(problem)
     assert scores.datasets[0].surface_set == Counts(tp=1)
     assert scores.datasets[0].span is None
+
+
+def of(task, truth, prediction, **more):
+    return changed(Task=task, Instance__ground_truth=truth, Prediction=prediction, **more)
+
+
+def test_all_tasks_in_one_file():
+    scores = score(
+        numbered(
+            of("NER", " person: Ada", "person: Ada", Gold=[], Entities=[]),
+            of("RE", " wrote: Ada, note", "wrote: Ada, note; wrote: note, Ada"),
+            of("EET", " Meet: met", "Meet: saw"),
+            of("EET", " Meet: met", "Meet: met; Die: met"),
+            of("newEEA", " Place: Rome", "Place: Rome", Instance__instruction=...),
+            of("Sentiment", "good", "None"),
+        )
+    )
+    assert scores.faults == ()
+    # Only entities have places that could be missing.
+    assert scores.notes == (
+        "EET_en, Sentiment_en: F1 is the share of texts that are right, as published",
+    )
+    by_group = {s.group: s for s in scores.datasets}
+    assert by_group["RE_en"].surface_set == Counts(tp=1, fp=1)
+    assert by_group["RE_en"].surface_only == Counts(tp=1, fp=1)
+    assert by_group["EET_en"].surface_set == Accuracy(right=1, total=2)
+    assert by_group["EET_en"].surface_only is None
+    assert by_group["newEEA_en"].surface_set == Counts(tp=1)
+    assert by_group["Sentiment_en"].surface_set == Accuracy(right=0, total=1)
+    assert scores.average(Measure.SURFACE_SET, "EET_en") == 0.5
+    mean = (1 + 2 / 3 + 0.5 + 1 + 0) / 5
+    assert scores.average(Measure.SURFACE_SET) == pytest.approx(mean)
+    assert scores.average(Measure.SPAN) is None  # not a mean over fewer data sets
+    assert scores.average(Measure.SPAN, "NER_en") == 0
+    assert scores.average(Measure.SURFACE_ONLY) is None
+    shown = report.to_json(scores)["scores"]["EET_en"]
+    assert shown["letters"]["surface_set"] == {"accuracy": 0.5, "right": 1, "total": 2}
+    assert shown["average"] == {"surface_set": 0.5, "span": None, "surface_only": None}
+    row = next(row for row in report.rows(scores) if row.name == "EET_en average")
+    assert (row.f1, row.span_f1, row.surface_only_f1) == (0.5, None, None)
+
+
+def test_only_entities_are_repaired():
+    lines = numbered(of("RE", " wrote: Ada, note", "wrote: Ada, note"))
+    assert score(lines, repair=True).datasets[0].surface_set == Counts(tp=1)
+
+
+def test_relations_where_there_are_none_are_counted_and_told():
+    scores = score(numbered(of("RE", " None", "wrote: Ada, note")))
+    assert scores.datasets[0].surface_set == Counts(fp=1)
+    (fault,) = scores.faults
+    assert fault.scored
+    assert "the published scorer stops here" in fault.problem
 
 
 def test_id_label_and_language_may_be_missing():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,8 +15,9 @@ from b2ner.inference.engine import Completion, Finish, Request
 from b2ner.inference.extractor import Extractor
 from b2ner.inference.seq2seq import Seq2SeqEngine
 from b2ner.model import tokens
+from b2ner.model.card import BaseCard, Card, LicenceClass, Status, TemplateCard, Tokenisation
 from b2ner.model.weights import LoadedModel
-from b2ner.prompting.template import load_template
+from b2ner.prompting.template import Prompt, load_template
 from b2ner.records import FaultKind
 from tests.inference.contract import check_contract
 from tests.tiny import tiny_network, tiny_tokenizer
@@ -71,6 +73,27 @@ def test_answers_are_those_of_plain_generation() -> None:
             assert completion.usage.answer_tokens == len(ids)
             ended = len(ids) < asked.max_answer_tokens
             assert completion.finish is (Finish.STOP if ended else Finish.LENGTH)
+
+
+@pytest.mark.parametrize("tokenisation", ["apart", "joint"])
+def test_prompts_are_tokenised_as_the_card_says(tokenisation: Tokenisation) -> None:
+    card = Card(
+        base=BaseCard("tiny", ""),
+        template=TemplateCard("published", ""),
+        tokenisation=tokenisation,
+        tokenizer="",
+        adapter_sha256="",
+        status=Status.PROVISIONAL,
+        licence=LicenceClass.OPEN,
+        languages=("en",),
+        training="",
+    )
+    asked = Prompt(head="Text: so", body="me movie")  # cut where tokens cross
+    got = Seq2SeqEngine(replace(loaded(), card=card))._encode(asked)
+    tokenizer = loaded().tokenizer
+    parts = ["Text: so", "me movie"] if tokenisation == "apart" else ["Text: some movie"]
+    expected = [token for part in parts for token in tokens.encode(tokenizer, part)]
+    assert got == [*expected, tokenizer.eos_token_id]
 
 
 def test_what_stands_behind_the_end_is_no_answer() -> None:

@@ -6,15 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2ner.errors import InputError, LabelError
+from b2ner.prompting import answer
 from b2ner.prompting.template import (
     Example,
     Kind,
     Prompt,
+    Variation,
+    _instructions,
     check_labels,
     load_template,
     prompt_language,
 )
-from b2ner.records import Entity, FaultKind, Mention, Sample, Span
+from b2ner.records import Entity, FaultKind, Mention, Sample, Span, Task
 
 pytestmark = pytest.mark.torchfree
 
@@ -24,18 +27,26 @@ PUBLISHED = ROOT.parent / "shared/data/published/instruction_config_ml.json"
 TEMPLATE = load_template("published")
 
 
+def written(mentions):
+    return answer.write([Mention(*mention) for mention in mentions])
+
+
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["case"])
 def test_published_prompts_byte_for_byte(case):
     examples = [
-        Example(e["text"], tuple(Mention(*m) for m in e["mentions"]))
+        Example(e["text"], e["answer"] if "answer" in e else written(e["mentions"]))
         for e in case.get("examples", ())
     ]
+    asked = {name: case[name] for name in ("event_type", "event_trigger") if name in case}
     prompt = TEMPLATE.render(
         case["labels"],
         case["text"],
         language=case["language"],
+        task=Task(case.get("task", "NER")),
         descriptions=case.get("descriptions"),
         examples=examples,
+        variation=Variation(**case.get("variation", {})),
+        **asked,
     )
     assert prompt == Prompt("\n".join(case["head"]), "\n".join(case["body"]))
 
@@ -45,6 +56,7 @@ def test_the_goldens_hold_every_language_and_kind():
     assert held >= {f"{language} zero-shot" for language in TEMPLATE.languages}
     for language in ("en", "zh"):
         assert held >= {f"{language} with descriptions", f"{language} few-shot"}
+    assert {Task(case.get("task", "NER")) for case in GOLDEN} == set(Task)
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason=f"{PUBLISHED.name} is not beside the checkout")
@@ -52,6 +64,46 @@ def test_our_instructions_are_the_published_ones():
     ours = ROOT / "src/b2ner/prompting/templates/published.json"
     published = json.loads(PUBLISHED.read_text("utf-8"))
     assert json.loads(ours.read_text("utf-8"))["instructions"] == published
+
+
+PREFIXES = {"en": "Answer:", "zh": "答案:", "de": "Antwort:", "nl": "Antwoord:", "es": "Respuesta:"}
+SHOTS = {
+    "en": "Text: It hit. \nAnswer: Attack: hit \n\n",
+    "zh": "文本: It hit. \n答案: Attack: hit \n\n",
+}
+MEANS = {"en": 'Attack means "a fight"', "zh": 'Attack 是指 "a fight"'}
+
+
+@pytest.mark.skipif(not PUBLISHED.exists(), reason=f"{PUBLISHED.name} is not beside the checkout")
+def test_every_published_instruction_is_filled_byte_for_byte():
+    asked = 0
+    for language, tasks in json.loads(PUBLISHED.read_text("utf-8")).items():
+        for task, instructions in tasks.items():
+            for instruction in instructions:
+                kind = Kind(instruction["instruction_type"])
+                expected = instruction["instruction"]
+                for slot, words in (
+                    ("{labels_str}", "Attack, Meet"),
+                    ("{label_descriptions_str}", MEANS.get(language, "")),
+                    ("@@examples@@", SHOTS.get(language, "")),
+                    ("{event_type}", "Attack"),
+                    ("{event_trigger}", "hit"),
+                    ("{text}", "They hit it."),
+                ):
+                    expected = expected.replace(slot, words)
+                prompt = TEMPLATE.render(
+                    ["Attack", "Meet"],
+                    "They hit it.",
+                    language=language,
+                    task=Task(task),
+                    descriptions={"Attack": "a fight"} if kind is Kind.DESCRIPTION else None,
+                    examples=[Example("It hit.", " Attack: hit")] if kind is Kind.FEW_SHOT else [],
+                    event_type="Attack" if task.endswith("EEA") else "",
+                    event_trigger="hit" if task == "EEA" else "",
+                )
+                assert prompt.head + prompt.body == expected + PREFIXES[language]
+                asked += 1
+    assert asked == 24
 
 
 def test_the_published_template_never_changes():
@@ -65,11 +117,13 @@ def test_languages():
 
 
 def test_an_unknown_template_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=r"no template '\.\./published'; there is published"):
+    with pytest.raises(InputError, match=r"no template '\.\./published'; there is .*published"):
         load_template("../published")
 
 
-SLOTS = "{text} {labels_str} @@examples@@ {} {0} {{x}} {label} {description} {answer} \\1"
+SLOTS = (
+    "{text} {labels_str} {event_type} @@examples@@ {} {0} {{x}} {label} {description} {answer} \\1"
+)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -81,13 +135,29 @@ def test_what_looks_like_a_slot_is_words(language, few):
             "T" + more,
             language=language,
             descriptions={"L" + more: "D" + more},
-            examples=[Example("E" + more, (Mention("M" + more, "W" + more),))] if few else [],
+            examples=[Example("E" + more, f" M{more}: W{more}")] if few else [],
         )
 
     hard, plain = ask(SLOTS), ask("")
     assert hard.head.count(SLOTS) == (4 if few else 3)
     assert hard.head.replace(SLOTS, "") == plain.head
     assert hard.body.replace(SLOTS, "") == plain.body
+
+
+@pytest.mark.parametrize("task", [Task.EEA, Task.NEW_EEA])
+def test_what_looks_like_a_slot_in_an_event_is_words(task):
+    def ask(more):
+        event = {"event_type": "E" + more, "event_trigger": "G" + more}
+        return TEMPLATE.render(["L" + more], "T", language="en", task=task, **event)
+
+    assert ask(SLOTS).head.replace(SLOTS, "") == ask("").head
+    assert ask(SLOTS).head.count(SLOTS) == (3 if task is Task.EEA else 2)
+
+
+@pytest.mark.parametrize("task", [Task.EEA, Task.NEW_EEA])
+def test_the_arguments_of_no_event_cannot_be_asked_for(task):
+    with pytest.raises(InputError, match=f"{task} asks about one event"):
+        TEMPLATE.render(["Place"], "They met.", language="en", task=task, event_trigger="met")
 
 
 @given(
@@ -101,7 +171,7 @@ def test_the_head_does_not_depend_on_the_text(labels, text, language, descriptio
     options = {
         "language": language,
         "descriptions": descriptions,
-        "examples": (Example(text, (Mention("a", text),)),) if few else (),
+        "examples": (Example(text, f" a: {text}"),) if few else (),
     }
     prompt = TEMPLATE.render(labels, text, **options)
     empty = TEMPLATE.render(labels, "", **options)
@@ -134,6 +204,37 @@ def test_language_for(language, kind, expected, fault):
         assert told.place == "template"
         assert kind in told.message
         assert repr(language) in told.message
+
+
+@pytest.mark.parametrize(
+    ("task", "language", "expected", "message"),
+    [
+        pytest.param(Task.RE, "zh", "zh", None, id="a language of the task's own"),
+        pytest.param(Task.EET, "de", "en", "for EET in 'de'; it was asked in English", id="German"),
+        pytest.param(
+            Task.SENTIMENT, "en", "zh", "for Sentiment in 'en'; it was asked in Chinese", id="zh"
+        ),
+        pytest.param(Task.NEW_EET, "fr", "zh", "asked in Chinese", id="English has it neither"),
+    ],
+)
+def test_language_for_another_task(task, language, expected, message):
+    found, told = TEMPLATE.language_for(language, Kind.ZERO_SHOT, task)
+    assert found == expected
+    assert told is None if message is None else told is not None and message in told.message
+
+
+def test_what_the_template_has_in_no_language_is_refused():
+    shot = Example("a", " None")
+    with pytest.raises(InputError, match="'published' has no few-shot prompt for EET"):
+        TEMPLATE.render(["Attack"], "b", language="en", task=Task.EET, examples=[shot])
+
+
+def test_a_template_may_have_several_instructions_of_one_kind():
+    assert TEMPLATE.wordings("zh", Kind.FEW_SHOT, Task.RE) == 1
+    two = _instructions(
+        {"RE": [{"instruction_type": "zero-shot", "instruction": words} for words in "ab"]}
+    )
+    assert two == {(Task.RE, Kind.ZERO_SHOT): ("a", "b")}
 
 
 def test_a_missing_language_is_asked_in_english():
@@ -170,15 +271,17 @@ def test_an_example_of_a_sample_is_in_answer_order_and_as_shown():
         Entity(Span(0, 15), "paper", "New York Times\0"),
     ]
     sample = Sample(text, tuple(entities), ("paper", "work", "city"), "en", "here")
-    assert Example.of(sample) == Example(
+    assert TEMPLATE.example(sample) == Example(
         "New York Times\ufffd, York",
-        (
-            Mention("paper", "New York Times\ufffd"),
-            Mention("work", "New York Times\ufffd"),
-            Mention("city", "New York"),
-            Mention("city", "York"),
-        ),
+        " paper: New York Times\ufffd; work: New York Times\ufffd; city: New York; city: York",
     )
+
+
+def test_an_example_follows_the_task_of_its_sample():
+    sample = Sample(
+        "好看。", (), ("正面", "负面"), "zh", "here", sentiment="正面", task=Task.SENTIMENT
+    )
+    assert TEMPLATE.example(sample) == Example("好看。", "正面")
 
 
 @pytest.mark.parametrize(

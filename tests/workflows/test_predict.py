@@ -223,13 +223,13 @@ def test_rows_that_cannot_be_read_are_told(tmp_path):
 
 
 def test_folders_that_hold_nothing_for_us_are_told(data, tmp_path):
-    make(data, {"RE_en/pairs": (["knows"], []), "NER_en/empty": ([], [ADA])})
+    make(data, {"notes/pairs": (["knows"], []), "NER_en/empty": ([], [ADA])})
     files.write_json(data / "NER_en" / "later" / "labels.json", ["person"])
     made = predict(scripted(" None"), data, tmp_path / "out")
     assert made.skipped == (
         "NER_en/empty: an empty label set",
         "NER_en/later: no test.json",
-        "RE_en: not a NER task",
+        "notes: not a task key, which begins with NER, RE, EET, EEA, newEET, newEEA, Sentiment",
     )
 
 

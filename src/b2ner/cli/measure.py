@@ -22,7 +22,7 @@ from rich.table import Table
 from b2ner.errors import DataError
 from b2ner.evaluation import report
 from b2ner.evaluation.scores import Scores
-from b2ner.records import FaultKind
+from b2ner.records import FaultKind, Reason
 from b2ner.workflows import evaluate as evaluation
 from b2ner.workflows import predict as prediction
 from b2ner.workflows.models import BATCH_SIZE, ModelChoice
@@ -290,8 +290,9 @@ def _predict(
 
 
 def _is_incomplete(predicted: prediction.Predicted) -> bool:
-    """Whether some rows of the data have no answer."""
-    return bool(predicted.rejected) or FaultKind.ENGINE in predicted.faults
+    """Whether some rows of the data have no answer, though they ask for one."""
+    unread = [row for row in predicted.rejected if row.reason is not Reason.NOTHING_ASKED]
+    return bool(unread) or FaultKind.ENGINE in predicted.faults
 
 
 def _print_tables(scores: Scores, *, confusion: bool) -> None:

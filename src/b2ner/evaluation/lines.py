@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-TASK = "NER"
+from b2ner.records import Task
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionLine:
     """What the scorer reads of one line."""
 
+    task: Task
     group: str
     dataset: str
     language: str
@@ -39,12 +40,10 @@ def read(value: object) -> tuple[PredictionLine, list[str]]:
     """
     row = _mapping(value, "a line")
     instance = _mapping(row.get("Instance"), "Instance")
-    task = _string(row, "Task")
-    if task != TASK:
-        raise UnusableLineError(f"task {task!r} is not scored, only {TASK!r}")
+    task = _task(_string(row, "Task"))
     language = _string(row, "Language") if "Language" in row else ""
     problems = []
-    if not isinstance(instance.get("instruction"), str):
+    if task in (Task.NER, Task.RE) and not isinstance(instance.get("instruction"), str):
         problems.append("Instance.instruction is no text: the published scorer stops here")
     if _holds_null(value):
         problems.append("a null in the line: the published scorer stops here")
@@ -54,12 +53,14 @@ def read(value: object) -> tuple[PredictionLine, list[str]]:
     sentence = _string(instance, "sentence")
     places = {}
     for name in ("Gold", "Entities"):
+        there = task is Task.NER and name in row
         try:
-            places[name] = _places(row[name], name, sentence) if name in row else None
+            places[name] = _places(row[name], name, sentence) if there else None
         except UnusableLineError as problem:
             problems.append(str(problem))
             places[name] = None
     line = PredictionLine(
+        task=task,
         group=f"{task}_{language}",
         dataset=dataset,
         language=language,
@@ -72,6 +73,13 @@ def read(value: object) -> tuple[PredictionLine, list[str]]:
         told=_told(row.get("Faults")),
     )
     return line, problems
+
+
+def _task(name: str) -> Task:
+    try:
+        return Task(name)
+    except ValueError:
+        raise UnusableLineError(f"task {name!r} is not scored; {', '.join(Task)} are") from None
 
 
 def _mapping(value: object, name: str) -> Mapping[str, object]:

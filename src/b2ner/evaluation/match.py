@@ -41,6 +41,22 @@ class Counts:
         return 2 * recall * precision / (recall + precision) if recall + precision else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Texts that are right as a whole, of how many. Counts of texts add up."""
+
+    right: int = 0
+    total: int = 0
+
+    def __add__(self, other: Accuracy) -> Accuracy:
+        return Accuracy(self.right + other.right, self.total + other.total)
+
+    @property
+    def accuracy(self) -> float:
+        """right / total; 0 without texts."""
+        return self.right / self.total if self.total else 0.0
+
+
 def count_sets(gold: Set[str], predicted: Set[str]) -> Counts:
     """Counts over distinct items: a repeat on either side is seen once."""
     return Counts(len(gold & predicted), len(predicted - gold), len(gold - predicted))

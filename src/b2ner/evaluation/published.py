@@ -1,8 +1,8 @@
-"""The published NER score, rule by rule: how an answer becomes a set of `label:entity` strings.
+"""The published score, rule by rule: how an answer becomes a set of `label:entity` strings.
 
 Source: behaviour of the published scorer (B2NER, commit 4cd1a5e8). Its quirks are kept, because a
 score is only comparable when it is computed the same way. Offsets, label sets and sentences play
-no part here: see `scores` for the exact-offset score.
+no part here: see `scores` for the exact-offset score, and `tasks` for other tasks than NER.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ def normalise(text: str) -> str:
 
     It is not idempotent: full-width marks become ASCII only after blanks and runs were removed.
     """
-    text = " ".join(text.split())
-    text = _TIGHT.sub(r"\1", text)
-    text = text.lower()
+    text = tighten(text).lower()
     text = text.translate(_BRACES)
     text = _RUN.sub(r"\1", text)
     text = text.translate(_FULL_WIDTH)
@@ -52,6 +50,11 @@ def normalise(text: str) -> str:
     text = text.replace("organisation", "organization")
     before, colon, last = text.rpartition(":")
     return before + colon + _bare(last) if colon else text
+
+
+def tighten(text: str) -> str:
+    """The text with single blanks, and none beside marks."""
+    return _TIGHT.sub(r"\1", " ".join(text.split()))
 
 
 def _bare(entity: str) -> str:

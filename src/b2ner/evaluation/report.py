@@ -9,15 +9,18 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from b2ner.errors import DataError
-from b2ner.evaluation.match import Counts
-from b2ner.evaluation.scores import DatasetScores, LineFault, Measure, Scores
+from b2ner.evaluation.match import Accuracy, Counts
+from b2ner.evaluation.scores import DatasetScores, LineFault, Measure, Scores, headline
 
 AVERAGE = "average"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the table: a data set, or a mean (then only the F1 of each measure is known)."""
+    """One row of the table: a data set, or a mean (then only the F1 of each measure is known).
+
+    Where texts are right as a whole, `f1` is their share, as the published report has it.
+    """
 
     name: str
     texts: int | None
@@ -80,11 +83,11 @@ def rows(scores: Scores) -> list[Row]:
                 Row(
                     member.dataset,
                     member.texts,
-                    counts.precision,
-                    counts.recall,
-                    counts.f1,
+                    counts.precision if isinstance(counts, Counts) else None,
+                    counts.recall if isinstance(counts, Counts) else None,
+                    headline(counts),
                     member.span.f1 if member.span is not None else None,
-                    member.surface_only.f1,
+                    member.surface_only.f1 if member.surface_only is not None else None,
                 )
             )
         table.append(_mean_row(f"{group} {AVERAGE}", scores, group))
@@ -131,9 +134,11 @@ def _dataset(member: DatasetScores) -> dict[str, object]:
     return {"texts": member.texts, **measures}
 
 
-def _counts(counts: Counts | None) -> dict[str, object] | None:
+def _counts(counts: Counts | Accuracy | None) -> dict[str, object] | None:
     if counts is None:
         return None
+    if isinstance(counts, Accuracy):
+        return {"accuracy": counts.accuracy, "right": counts.right, "total": counts.total}
     return {
         "precision": counts.precision,
         "recall": counts.recall,

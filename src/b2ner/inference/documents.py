@@ -14,6 +14,7 @@ from b2ner.inference.engine import Completion, Finish, Piece, Request
 from b2ner.inference.options import Question
 from b2ner.prompting import answer as answers
 from b2ner.prompting.answer import Answer
+from b2ner.prompting.forms import AnswerForm
 from b2ner.records import Document, Fault, FaultKind, Prediction
 
 
@@ -27,12 +28,17 @@ class Task:
     faults: tuple[Fault, ...] = ()
 
 
-def document(task: Task, completion: Completion, question: Question, *, scored: bool) -> Document:
-    """The document that an answer makes; `scored`: whether the engine gives log-probabilities."""
+def document(
+    task: Task, completion: Completion, question: Question, form: AnswerForm, *, scored: bool
+) -> Document:
+    """The document that an answer in that form makes.
+
+    `scored`: whether the engine gives log-probabilities.
+    """
     if completion.finish is Finish.ERROR:
         fault = Fault(FaultKind.ENGINE, completion.error, "engine")
         return Document(task.text, faults=(*task.faults, fault), usage=completion.usage)
-    read = _read(task, completion, question.labels)
+    read = _read(task, completion, question.labels, form)
     faults = [*task.faults, *read.faults]
     mentions = read.mentions
     spans = grounding.ground(task.chunks, mentions)
@@ -59,13 +65,15 @@ def document(task: Task, completion: Completion, question: Question, *, scored: 
     return Document(task.text, entities, tuple(faults), completion.usage)
 
 
-def _read(task: Task, completion: Completion, labels: Sequence[str]) -> Answer:
+def _read(task: Task, completion: Completion, labels: Sequence[str], form: AnswerForm) -> Answer:
     """What the answer says; of one that was cut short, without what was still being written."""
     answer = completion.answer
     constrained = task.request is not None and task.request.space is not None
-    read = answers.read(answer, labels, task.chunks)
+    read = form.read(answer, labels, task.chunks)
     if completion.finish is Finish.LENGTH:
-        end = _sure_end(read, answer, "".join(task.chunks), constrained=constrained)
+        text = "".join(task.chunks)
+        settled = not read.items or form.settled(read.items[-1], answer, labels, text)
+        end = _sure_end(read, answer, settled=settled, constrained=constrained)
         rest = answer[end:].lstrip("; \n")
         message = f"the answer was cut at {completion.usage.answer_tokens} tokens"
         if rest:
@@ -73,7 +81,7 @@ def _read(task: Task, completion: Completion, labels: Sequence[str]) -> Answer:
             message += f"; its unfinished end was left out: {shortened!r}"
         cut = Fault(FaultKind.ANSWER_TRUNCATED, message, f"answer:{end}-{len(answer)}")
         sure = answer[:end].removesuffix(answers.BORDER)
-        read = answers.read(sure, labels, task.chunks) if sure.strip() else Answer(())
+        read = form.read(sure, labels, task.chunks) if sure.strip() else Answer(())
         read = Answer(read.items, (*read.faults, cut))
     if constrained:
         # The grammar allows such answers, and this one was written in just that way.
@@ -82,14 +90,12 @@ def _read(task: Task, completion: Completion, labels: Sequence[str]) -> Answer:
     return read
 
 
-def _sure_end(read: Answer, answer: str, text: str, *, constrained: bool) -> int:
+def _sure_end(read: Answer, answer: str, *, settled: bool, constrained: bool) -> int:
     """Where the last item ends that an answer had surely finished when it was cut short."""
     end = 0
     if read.items:
         last = read.items[-1]
-        words = last.end - len(last.mention.text)
-        # It may have gone on: `New` to `New York`, `A;` to `A; B`.
-        if ";" in last.mention.text or answer[words:].rstrip() in text:
+        if not settled:
             return last.start
         end = last.end
     # Under the constraint, the rest is one item; else there may be more in it to speak of.

@@ -135,7 +135,7 @@ class Extractor:
         Raises LabelError or InputError at once, before any text is read; EngineError, while
         documents are drawn, when the engine is gone.
         """
-        question = Question.of(labels, **options)
+        question = self._question(labels, **options)
         if isinstance(texts, str):
             raise InputError("extract_batch takes a list of texts; for one text call extract")
         self._check_room(question)
@@ -157,7 +157,7 @@ class Extractor:
 
         Raises InputError for a token that is no string, else as `extract_batch`.
         """
-        question = Question.of(labels, **options)
+        question = self._question(labels, **options)
         if isinstance(tokens, str):
             raise InputError("extract_tokens takes a list of tokens; for a text call extract")
         if separator not in ("", " "):
@@ -193,13 +193,19 @@ class Extractor:
 
         Raises LabelError or InputError as `extract` does.
         """
-        question = Question.of(labels, language=language, examples=examples)
+        question = self._question(labels, language=language, examples=examples)
         shown = segments.shown(_checked(text))
         prompt_in = _language(shown, question)
         seen, _ = self._fitting(shown, prompt_in, question)
         return self._render("".join(seen), prompt_in, question)[0]
 
     # -- the steps of one text -----------------------------------------------------------------
+
+    def _question(self, labels: Labels, **options: Unpack[Options]) -> Question:
+        """Raises LabelError or InputError for what cannot be asked of this model."""
+        question = Question.of(labels, **options)
+        self.template.form.check(question.labels)
+        return question
 
     def _check_room(self, question: Question) -> None:
         """Raises LabelError when the question leaves no room for a text, in a language to come."""
@@ -224,7 +230,8 @@ class Extractor:
         prompt, another_language = self._render("".join(seen), language, question)
         if another_language is not None:
             faults = (another_language, *faults)
-        space = AnswerSpace(question.labels, seen) if question.constrained else None
+        form = self.template.form
+        space = AnswerSpace(question.labels, seen, form) if question.constrained else None
         if space is not None and not self.engine.capabilities.grammar:
             space = None
             message = "this engine cannot hold answers to labels and text; they were read freely"
@@ -241,19 +248,7 @@ class Extractor:
         question: Question,
         chunks: tuple[str, ...] | None = None,
     ) -> tuple[tuple[str, ...], tuple[Fault, ...]]:
-        """The chunks of a text that fit the context whole, and a fault if these are not all.
-
-        The text is cut first: only what the model will see is segmented, however long it is.
-        """
-        prompt, _ = self._render("", language, question)
-        fits = self.engine.fit(prompt, shown)
-        seen = segments.chunks(shown[: fits + LOOK_AHEAD]) if chunks is None else chunks
-        if fits == len(shown):
-            return seen, ()
-        seen = _leading(seen, fits)
-        read = sum(map(len, seen))
-        message = f"only the first {read} of {len(shown)} characters fit the model's context"
-        return seen, (Fault(FaultKind.TEXT_TRUNCATED, message, f"text:{read}"),)
+        return fitting(self.engine, self._render("", language, question)[0], shown, chunks)
 
     def _render(self, shown: str, language: str, question: Question) -> tuple[Prompt, Fault | None]:
         """The prompt for a text as the model sees it, and a fault if it is in another language."""
@@ -264,7 +259,7 @@ class Extractor:
             shown,
             language=language,
             descriptions=question.descriptions,
-            examples=question.examples,
+            examples=[self.template.example(sample) for sample in question.examples],
         )
         return prompt, fault
 
@@ -283,7 +278,25 @@ class Extractor:
             completion = next(completions, None)
             if completion is None:
                 raise EngineError("the engine gave fewer answers than it was asked for")
-            yield document(task, completion, question, scored=scored)
+            yield document(task, completion, question, self.template.form, scored=scored)
+
+
+def fitting(
+    engine: Engine, prompt: Prompt, shown: str, chunks: tuple[str, ...] | None = None
+) -> tuple[tuple[str, ...], tuple[Fault, ...]]:
+    """The chunks of a text that fit the context whole, and a fault if these are not all.
+
+    `prompt` is that of an empty text. The text is cut first: only what the model will see is
+    segmented, however long it is.
+    """
+    fits = engine.fit(prompt, shown)
+    seen = segments.chunks(shown[: fits + LOOK_AHEAD]) if chunks is None else chunks
+    if fits == len(shown):
+        return seen, ()
+    seen = _leading(seen, fits)
+    read = sum(map(len, seen))
+    message = f"only the first {read} of {len(shown)} characters fit the model's context"
+    return seen, (Fault(FaultKind.TEXT_TRUNCATED, message, f"text:{read}"),)
 
 
 def _checked(text: object) -> str:

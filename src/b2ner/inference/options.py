@@ -13,7 +13,7 @@ from typing import Literal, Self, TypedDict
 
 from b2ner import segments
 from b2ner.errors import InputError
-from b2ner.prompting.template import Example, check_labels
+from b2ner.prompting.template import check_labels
 from b2ner.records import Sample
 
 Labels = Sequence[str] | Mapping[str, str]
@@ -53,7 +53,7 @@ class Question:
 
     labels: tuple[str, ...]
     descriptions: Mapping[str, str]
-    examples: tuple[Example, ...]
+    examples: tuple[Sample, ...]
     thresholds: Mapping[str, float]  # of the labels that have one
     overlap: Overlap
     language: str | None
@@ -107,13 +107,13 @@ def _descriptions(names: Sequence[str], given: Iterable[str]) -> dict[str, str]:
     return descriptions
 
 
-def _examples(given: Sequence[Sample]) -> tuple[Example, ...]:
+def _examples(given: Sequence[Sample]) -> tuple[Sample, ...]:
     if isinstance(given, Sample):
         raise InputError("examples are a list of samples; put the one sample into a list")
     for number, sample in enumerate(given):
         if not isinstance(sample, Sample):
             raise InputError(f"example {number} is a {type(sample).__name__}, not a Sample")
-    return tuple(map(Example.of, given))
+    return tuple(given)
 
 
 def _thresholds(

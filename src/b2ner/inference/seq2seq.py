@@ -14,7 +14,7 @@ import torch
 
 from b2ner.errors import EngineError, LabelError, UnsupportedModel
 from b2ner.inference.engine import Capabilities, Completion, Finish, Request, leading_within
-from b2ner.model.tokens import encode, eos_ids
+from b2ner.model.tokens import bos_ids, encode, eos_ids
 from b2ner.model.weights import LoadedModel
 from b2ner.prompting.template import Prompt
 from b2ner.records import Usage
@@ -32,7 +32,9 @@ class Seq2SeqEngine:
         self._rows = rows
         limit = getattr(model.network.config, "max_position_embeddings", None)
         self._context = min(context, limit or context)
+        self._begin = bos_ids(model.tokenizer)
         self._end = eos_ids(model.tokenizer, model.network)
+        self._joint = model.card is None or model.card.tokenisation == "joint"
         self._lock = threading.Lock()
 
     @property
@@ -106,4 +108,8 @@ class Seq2SeqEngine:
         return f"a prompt of {len(prompt)} tokens does not fit a context of {self._context}"
 
     def _encode(self, prompt: Prompt) -> list[int]:
-        return [*encode(self._model.tokenizer, prompt.head + prompt.body), self._end[0]]
+        """The prompt's ids as the network was taught them, and the end."""
+        if self._joint:
+            return [*encode(self._model.tokenizer, prompt.head + prompt.body), self._end[0]]
+        head, body = (encode(self._model.tokenizer, text) for text in (prompt.head, prompt.body))
+        return [*self._begin, *head, *body, self._end[0]]

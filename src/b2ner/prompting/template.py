@@ -2,7 +2,7 @@
 
 A template is a file in `templates/`, known by its id; an adapter knows one template, byte for
 byte, so its card names the id and the hash. `published` holds the instructions of the published
-system. Of its tasks, named entity recognition is what is rendered here.
+system, for named entity recognition and its other tasks (`tasks`).
 
 A template's pieces are filled once and never scanned again: labels, descriptions, examples and
 texts may hold braces, `{text}` or anything else. They are put in as given; a caller who wants
@@ -16,19 +16,19 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from importlib import resources
-from typing import Self
 
 from b2ner import segments
 from b2ner.errors import InputError, LabelError
-from b2ner.prompting import answer
-from b2ner.records import Fault, FaultKind, Mention, Sample
+from b2ner.prompting import tasks
+from b2ner.prompting.forms import LABEL_FIRST, AnswerForm, answer_form
+from b2ner.records import Fault, FaultKind, Sample, Task
 
 FALLBACK = "en"  # the language used for those that a template does not have
-_TASK = "NER"
+_NAMES = {"en": "English", "zh": "Chinese"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Kind(StrEnum):
     FEW_SHOT = "few-shot"
 
     @classmethod
-    def of(cls, descriptions: Mapping[str, str] | None, examples: Sequence[Example]) -> Kind:
+    def of(cls, descriptions: Mapping[str, str] | None, examples: Sequence[object]) -> Kind:
         """The way that descriptions and examples are asked with; blank descriptions are none.
 
         With both, it is the examples: the published few-shot prompt has no descriptions.
@@ -65,24 +65,35 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text and its mentions, in answer order, to be shown before the text in question."""
+    """A text and its answer, to be shown before the text in question: see `Template.example`."""
 
     text: str
-    mentions: tuple[Mention, ...]
+    answer: str
 
-    @classmethod
-    def of(cls, sample: Sample) -> Self:
-        """The example that a sample makes: all its entities, as a model is shown them."""
-        entities = answer.order(sample.entities, sample.labels)
-        mentions = tuple(Mention(e.label, segments.shown(e.text)) for e in entities)
-        return cls(segments.shown(sample.text), mentions)
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """How a prompt differs from the plain one, as the published options say it.
+
+    `wording` counts from 0 among the instructions of one kind (`Template.wordings`).
+    `dataset_in_labels` stands after the label list, which is done in training only; `task_line`
+    and `dataset_line` stand before everything else.
+    """
+
+    wording: int = 0
+    dataset_in_labels: str = ""
+    dataset_line: str = ""
+    task_line: bool = False
+
+
+PLAIN = Variation()
 
 
 @dataclass(frozen=True, slots=True)
 class _Wording:
     """What a template says in one language."""
 
-    instructions: Mapping[Kind, str]
+    instructions: Mapping[tuple[Task, Kind], tuple[str, ...]]
     answer_prefix: str
     description: str  # of one label; empty where no instruction asks for descriptions
     example: str  # one example; empty where no instruction asks for examples
@@ -94,27 +105,75 @@ class Template:
 
     id: str
     sha256: str
+    form: AnswerForm  # of answers that name entities
     labels_joiner: str
     descriptions_joiner: str
     _wordings: Mapping[str, _Wording] = field(repr=False, compare=False)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that have at least a zero-shot prompt."""
-        return tuple(self._wordings)
+        """The languages that have at least a zero-shot prompt for entities."""
+        asked = (Task.NER, Kind.ZERO_SHOT)
+        return tuple(code for code, w in self._wordings.items() if asked in w.instructions)
 
-    def language_for(self, language: str, kind: Kind) -> tuple[str, Fault | None]:
+    def has(self, kind: Kind, task: Task = Task.NER) -> bool:
+        """Whether there is a prompt of that kind for the task, in some language."""
+        return any((task, kind) in wording.instructions for wording in self._wordings.values())
+
+    def language_for(
+        self, language: str, kind: Kind, task: Task = Task.NER
+    ) -> tuple[str, Fault | None]:
         """The language of the prompt when `language` is asked for, and a fault where it is another.
 
-        A region is passed over: `zh-TW` and `zh_CN` are `zh`.
+        A region is passed over: `zh-TW` and `zh_CN` are `zh`. Raises InputError where the template
+        has no prompt of that kind for the task in any language.
         """
         code = re.split("[-_]", language.strip().lower(), maxsplit=1)[0]
-        if code in self._wordings and kind in self._wordings[code].instructions:
+        having = [c for c, w in self._wordings.items() if (task, kind) in w.instructions]
+        if not having:
+            raise InputError(f"template {self.id!r} has no {kind} prompt for {task}")
+        if code in having:
             return code, None
+        chosen = FALLBACK if FALLBACK in having else having[0]
+        about = "" if task is Task.NER else f" for {task}"
         message = (
-            f"template {self.id!r} has no {kind} prompt in {language!r}; it was asked in English"
+            f"template {self.id!r} has no {kind} prompt{about} in {language!r}; "
+            f"it was asked in {_NAMES.get(chosen, chosen)}"
         )
-        return FALLBACK, Fault(FaultKind.LANGUAGE, message, "template")
+        return chosen, Fault(FaultKind.LANGUAGE, message, "template")
+
+    def wordings(self, language: str, kind: Kind, task: Task = Task.NER) -> int:
+        """How many instructions of one kind there are, to be chosen by `Variation.wording`."""
+        code, _ = self.language_for(language, kind, task)
+        return len(self._wordings[code].instructions[task, kind])
+
+    def instructions(self, language: str, kind: Kind, task: Task = Task.NER) -> tuple[str, ...]:
+        """The instructions of one kind in exactly that language, with their slots; maybe none."""
+        wording = self._wordings.get(language)
+        return wording.instructions.get((task, kind), ()) if wording else ()
+
+    def with_instructions(
+        self, more: Mapping[str, Mapping[tuple[Task, Kind], Sequence[str]]]
+    ) -> Template:
+        """The template with others beside its instructions, by language; its own stay the first.
+
+        Id and hash stay too: what is asked without a `Variation` has not changed.
+        """
+        wordings = dict(self._wordings)
+        for language, added in more.items():
+            own = dict(wordings[language].instructions)
+            for key, instructions in added.items():
+                own[key] = tuple(dict.fromkeys([*own[key], *instructions]))
+            wordings[language] = replace(wordings[language], instructions=own)
+        return replace(self, _wordings=wordings)
+
+    def example(self, sample: Sample) -> Example:
+        """The example that a sample makes for its task, with all it holds, as a model is shown it.
+
+        Raises ValueError as `tasks.write` does.
+        """
+        written = tasks.write(sample, self.form)
+        return Example(segments.shown(sample.text), segments.shown(written))
 
     def render(
         self,
@@ -122,39 +181,56 @@ class Template:
         text: str,
         *,
         language: str,
+        task: Task = Task.NER,
         descriptions: Mapping[str, str] | None = None,
         examples: Sequence[Example] = (),
+        event_type: str = "",
+        event_trigger: str = "",
+        variation: Variation = PLAIN,
     ) -> Prompt:
         """The prompt that asks for the labels, in their order, in a text.
 
         Descriptions of labels that are not asked for are passed over, and so are all of them where
         there are examples (`Kind.of`). A label that has none stands in the label set alone; unlike
         the published loader, we also describe labels that end in a digit. Examples are shown in
-        their order, with all their mentions. `language_for` says which language the prompt is in.
+        their order, with their whole answers. `language_for` says which language the prompt is in.
+
+        EEA and newEEA ask about one event: its type, and for EEA its trigger words, stand in the
+        head. Raises InputError without the type, and as `language_for` does.
         """
+        if task in (Task.EEA, Task.NEW_EEA) and not event_type:
+            raise InputError(f"{task} asks about one event: say its type")
         described = {
             label: descriptions[label]
             for label in labels
             if descriptions and descriptions.get(label, "").strip()
         }
         kind = Kind.of(described, examples)
-        wording = self._wordings[self.language_for(language, kind)[0]]
-        before, _, after = wording.instructions[kind].partition(" {text}")
+        wording = self._wordings[self.language_for(language, kind, task)[0]]
+        instruction = wording.instructions[task, kind][variation.wording]
+        before, _, after = instruction.partition(" {text}")
+        named = variation.dataset_in_labels
         head = _fill(
             before,
             {
-                "{labels_str}": self.labels_joiner.join(labels),
+                "{labels_str}": self.labels_joiner.join(labels)
+                + (f" \nDataset: {named}" if named else ""),
                 "{label_descriptions_str}": self.descriptions_joiner.join(
                     _fill(wording.description, {"{label}": label, "{description}": description})
                     for label, description in described.items()
                 ),
                 "@@examples@@": "".join(
-                    _fill(wording.example, {"{text}": e.text, "{answer}": answer.write(e.mentions)})
+                    _fill(wording.example, {"{text}": e.text, "{answer}": e.answer})
                     for e in examples
                 ),
+                "{event_type}": event_type,
+                "{event_trigger}": event_trigger,
             },
         )
-        return Prompt(head, f" {text}{after}{wording.answer_prefix}")
+        first = f"Task:{task}\n" if variation.task_line else ""
+        if variation.dataset_line:
+            first += f"Dataset:{variation.dataset_line}\n"
+        return Prompt(first + head, f" {text}{after}{wording.answer_prefix}")
 
 
 @cache
@@ -171,18 +247,31 @@ def load_template(template_id: str) -> Template:
     return Template(
         id=content["id"],
         sha256=hashlib.sha256(canonical.encode()).hexdigest(),
+        form=answer_form(layout.get("answer", LABEL_FIRST.name)),
         labels_joiner=layout["labels_joiner"],
         descriptions_joiner=layout["descriptions_joiner"],
         _wordings={
             language: _Wording(
-                {Kind(i["instruction_type"]): i["instruction"] for i in tasks[_TASK]},
+                _instructions(by_task),
                 answer_prefix=layout["languages"][language]["answer_prefix"],
                 description=layout["languages"][language].get("description", ""),
                 example=layout["languages"][language].get("example", ""),
             )
-            for language, tasks in instructions.items()
+            for language, by_task in instructions.items()
         },
     )
+
+
+def _instructions(
+    by_task: Mapping[str, Sequence[Mapping[str, str]]],
+) -> dict[tuple[Task, Kind], tuple[str, ...]]:
+    """The instructions of one language, those of one task and kind in their order."""
+    found: dict[tuple[Task, Kind], tuple[str, ...]] = {}
+    for task, instructions in by_task.items():
+        for instruction in instructions:
+            key = Task(task), Kind(instruction["instruction_type"])
+            found[key] = (*found.get(key, ()), instruction["instruction"])
+    return found
 
 
 def prompt_language(text: str) -> str:

@@ -2,6 +2,9 @@
 
 Each line is what the published system writes (`Task`, `Dataset`, `Language`, `Instance`,
 `Prediction`), with `Entities`, `Gold` and `Faults`, so that any later score reads this file alone.
+`Prediction` is written from what could be read of the answer; what could not is in `Faults`. Only
+NER has `Gold`, and RE has `Relations` in place of `Entities`.
+
 Lines stand in the order of the data and are written one by one; a run that was stopped goes on
 where it ended, if `predict_settings.json` beside the file says the same settings. Never a null in
 a line: the published scorer stops at one.
@@ -18,19 +21,27 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from b2ner import files
-from b2ner.corpus.published import PublishedRow, published_labels, published_rows
+from b2ner.corpus.published import (
+    LABELS,
+    PublishedRow,
+    published_labels,
+    published_rows,
+    published_samples,
+    task_of_key,
+)
 from b2ner.corpus.subset import subset
 from b2ner.errors import DataError
+from b2ner.inference.task_answers import PLACED, Asks, TaskAnswer, task_answers
 from b2ner.prompting import answer
+from b2ner.prompting import tasks as task_forms
 from b2ner.prompting.template import Prompt
-from b2ner.records import Document, Mention, Rejected
+from b2ner.records import Document, Fault, Mention, Rejected, Sample, Task
 
-TASK = "NER"
 PREDICTIONS = "predict_eval_predictions.jsonl"
 SETTINGS = "predict_settings.json"
 
 
-class Extracts(Protocol):
+class Extracts(Asks, Protocol):
     """What is needed of an extractor."""
 
     def extract_batch(
@@ -72,9 +83,10 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True)
 class _Dataset:
-    """One data set that is to be predicted."""
+    """One data set that is to be predicted; `labels` are event types for tasks on events."""
 
     name: str
+    task: Task
     language: str
     labels: tuple[str, ...]
     file: Path
@@ -89,11 +101,20 @@ class _Item:
 
     dataset: _Dataset
     sample_id: str
-    row: PublishedRow
+    row: PublishedRow | Sample
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        return self.dataset.labels if self.row.labels is None else tuple(self.row.labels)
+    def key(self) -> tuple[str, ...]:
+        """What tells its line from all others."""
+        return self.dataset.task, self.dataset.language, self.dataset.name, self.sample_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the file, and the faults that are told in it."""
+
+    value: dict[str, object]
+    faults: tuple[Fault, ...]
 
 
 def predict(
@@ -132,10 +153,10 @@ def predict(
     faults: Counter[str] = Counter()
     written = 0
     with path.open("ab") as file:
-        for item, document in _documents(extractor, pending, constrained=constrained):
-            _append(file, _line(item, document, extractor))
+        for item, line in _lines(extractor, pending, constrained=constrained):
+            _append(file, line.value)
             written += 1
-            faults.update(fault.kind.value for fault in document.faults)
+            faults.update(fault.kind.value for fault in line.faults)
             if progress is not None:
                 progress(Progress(item.dataset.name, len(finished) + written, total))
         os.fsync(file.fileno())
@@ -156,17 +177,17 @@ def _plan(
     plan: list[_Dataset] = []
     skipped: list[str] = []
     for task_dir in _folders(data_dir):
-        bare, _, rest = task_dir.name.partition("_")
         if tasks is not None and task_dir.name not in tasks:
             continue
-        if bare != TASK:
-            skipped.append(f"{task_dir.name}: not a {TASK} task")
+        key = task_of_key(task_dir.name)
+        if key is None:
+            skipped.append(f"{task_dir.name}: not a task key, which begins with {', '.join(Task)}")
             continue
-        language = rest.split("_")[0] or "en"
+        task, language = key
         for folder in _folders(task_dir):
             if datasets is not None and folder.name not in datasets:
                 continue
-            found = _dataset(folder, language, split, limit)
+            found = _dataset(folder, task, language, split, limit)
             if isinstance(found, str):
                 skipped.append(f"{task_dir.name}/{folder.name}: {found}")
             else:
@@ -174,7 +195,7 @@ def _plan(
     if not plan:
         asked = ", ".join([*(tasks or ()), *(datasets or ())])
         raise DataError(
-            f"{data_dir}: no {TASK}_*/<data set>/{split}.json"
+            f"{data_dir}: no <task key>/<data set>/{split}.json"
             + (f" of {asked}" if asked else "")
             + (f" ({'; '.join(skipped)})" if skipped else "")
         )
@@ -190,24 +211,35 @@ def _names(plan: Iterable[_Dataset], level: int) -> set[str]:
     return {dataset.file.parents[level].name for dataset in plan}
 
 
-def _dataset(folder: Path, language: str, split: str, limit: int | None) -> _Dataset | str:
+def _dataset(
+    folder: Path, task: Task, language: str, split: str, limit: int | None
+) -> _Dataset | str:
     """The data set in a folder, or why there is nothing to predict."""
     file = folder / f"{split}.json"
     if not file.is_file():
         return f"no {file.name}"
-    labels = published_labels(folder)
+    labels = published_labels(folder, task)
     if not labels:
         return "an empty label set"
     readable: list[int] = []
     rejected: list[Rejected] = []
-    for number, row in enumerate(published_rows(file)):
+    for number, row in enumerate(_rows(file, task, language)):
         if isinstance(row, Rejected):
             rejected.append(row)
         else:
             readable.append(number)
     chosen = frozenset(readable[place] for place in subset(len(readable), limit))
-    digest = f"{files.sha256(folder / 'labels.json')} {files.sha256(file)}"
-    return _Dataset(folder.name, language, labels, file, digest, chosen, tuple(rejected))
+    digest = f"{files.sha256(folder / LABELS)} {files.sha256(file)}"
+    return _Dataset(folder.name, task, language, labels, file, digest, chosen, tuple(rejected))
+
+
+def _rows(
+    file: Path, task: Task, language: str
+) -> Iterator[PublishedRow | Rejected] | Iterator[Sample | Rejected]:
+    """The rows of a split file as they stand there."""
+    if task is Task.NER:
+        return published_rows(file)
+    return published_samples(file, task, language=language, source=str(file))
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -216,56 +248,89 @@ def _folders(parent: Path) -> list[Path]:
 
 def _items(plan: Iterable[_Dataset]) -> Iterator[_Item]:
     for dataset in plan:
-        for number, row in enumerate(published_rows(dataset.file)):
-            if number in dataset.chosen and isinstance(row, PublishedRow):
+        for number, row in enumerate(_rows(dataset.file, dataset.task, dataset.language)):
+            if number in dataset.chosen and not isinstance(row, Rejected):
                 yield _Item(dataset, str(number), row)
 
 
-def _documents(
+def _lines(
     extractor: Extracts, items: Iterable[_Item], *, constrained: bool
-) -> Iterator[tuple[_Item, Document]]:
-    """Each text with its document: one batch for each run of texts that share a label set."""
-    for (_, labels), group in itertools.groupby(items, lambda i: (i.dataset.file, i.labels)):
+) -> Iterator[tuple[_Item, _Line]]:
+    """Each text with its line: one batch for each run of texts that share what is asked of them."""
+    for (_, labels), group in itertools.groupby(items, _shared):
         batch = list(group)
-        documents = extractor.extract_batch(
-            [item.row.sentence for item in batch],
-            labels,
-            language=batch[0].dataset.language,
-            constrained=constrained,
-        )
-        yield from zip(batch, documents, strict=True)
+        language = batch[0].dataset.language
+        rows = [item.row for item in batch if isinstance(item.row, PublishedRow)]
+        samples = [item.row for item in batch if isinstance(item.row, Sample)]
+        if rows:
+            documents = extractor.extract_batch(
+                [row.sentence for row in rows], labels, language=language, constrained=constrained
+            )
+            for item, row, document in zip(batch, rows, documents, strict=True):
+                prompt = extractor.prompt(row.sentence, labels, language=language)
+                yield item, _entity_line(item, row, document, prompt)
+        else:
+            answers = task_answers(extractor, samples, constrained=constrained)
+            for item, sample, found in zip(batch, samples, answers, strict=True):
+                yield item, _task_line(item, sample, found)
 
 
-def _line(item: _Item, document: Document, extractor: Extracts) -> dict[str, object]:
-    """The line of one text. `Gold` is left out where the data does not say every place."""
-    entities = item.row.answered
+def _shared(item: _Item) -> tuple[Path, tuple[str, ...]]:
+    """What the texts of one batch have in common."""
+    own = item.row.labels if isinstance(item.row, PublishedRow) else None
+    return item.dataset.file, item.dataset.labels if own is None else tuple(own)
+
+
+def _entity_line(item: _Item, row: PublishedRow, document: Document, prompt: Prompt) -> _Line:
+    """The line of a text with entities. `Gold` is left out where the data says not every place."""
+    entities = row.answered
     truth = answer.write([Mention(entity.type, entity.name) for entity in entities])
-    language = item.dataset.language
-    prompt = extractor.prompt(item.row.sentence, item.labels, language=language)
     said = answer.write([Mention(entity.label, entity.text) for entity in document.entities])
-    line: dict[str, object] = {
-        "Task": TASK,
-        "Dataset": item.dataset.name,
-        "Language": language,
-        "Instance": {
-            "id": item.sample_id,
-            "sentence": item.row.sentence,
-            "label": truth,
-            "instruction": prompt.head + prompt.body,
-            "ground_truth": truth,
-        },
-        "Prediction": said.strip(),
-        "Entities": [entity.to_json() for entity in document.entities],
-        "Faults": [fault.to_json() for fault in document.faults],
-    }
-    spans = [entity.span(item.row.sentence) for entity in entities]
+    line = _published_line(item, row.sentence, prompt, truth, said)
+    line["Entities"] = [entity.to_json() for entity in document.entities]
+    line["Faults"] = [fault.to_json() for fault in document.faults]
+    spans = [entity.span(row.sentence) for entity in entities]
     if None not in spans:
         line["Gold"] = [
             {"start": span.start, "end": span.end, "label": entity.type, "text": entity.name}
             for span, entity in zip(spans, entities, strict=True)
             if span is not None
         ]
-    return line
+    return _Line(line, document.faults)
+
+
+def _task_line(item: _Item, sample: Sample, found: TaskAnswer) -> _Line:
+    """The line of a text of any other task."""
+    truth = task_forms.write(sample)
+    line = _published_line(item, sample.text, found.prompt, truth, found.written)
+    if sample.task is Task.RE:
+        line["Relations"] = [
+            {"label": relation.label, "head": relation.head.text, "tail": relation.tail.text}
+            for relation in found.relations
+        ]
+    if sample.task in PLACED:
+        line["Entities"] = [entity.to_json() for entity in found.entities]
+    line["Faults"] = [fault.to_json() for fault in found.faults]
+    return _Line(line, found.faults)
+
+
+def _published_line(
+    item: _Item, sentence: str, prompt: Prompt, truth: str, said: str
+) -> dict[str, object]:
+    """What the published system writes of one text."""
+    return {
+        "Task": item.dataset.task.value,
+        "Dataset": item.dataset.name,
+        "Language": item.dataset.language,
+        "Instance": {
+            "id": item.sample_id,
+            "sentence": sentence,
+            "label": truth,
+            "instruction": prompt.head + prompt.body,
+            "ground_truth": truth,
+        },
+        "Prediction": said.strip(),
+    }
 
 
 def _append(file: IO[bytes], line: Mapping[str, object]) -> None:
@@ -293,8 +358,8 @@ def _settings(
     }
 
 
-def _finished(out_dir: Path, settings: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Data set and id of each line of an earlier run with the same settings; a torn end is cut off.
+def _finished(out_dir: Path, settings: Mapping[str, object]) -> list[tuple[str, ...]]:
+    """The key of each line of an earlier run with the same settings; a torn end is cut off.
 
     Raises DataError when the earlier run had other settings, or nobody knows which.
     """
@@ -316,21 +381,28 @@ def _finished(out_dir: Path, settings: Mapping[str, object]) -> list[tuple[str, 
     return [_key(line, path) for line in files.read_jsonl(path)]
 
 
-def _key(line: files.JsonLine | files.BrokenLine, path: Path) -> tuple[str, str]:
+def _key(line: files.JsonLine | files.BrokenLine, path: Path) -> tuple[str, ...]:
     match line:
-        case files.JsonLine(value={"Dataset": str(dataset), "Instance": {"id": str(number)}}):
-            return dataset, number
+        case files.JsonLine(
+            value={
+                "Task": str(task),
+                "Language": str(language),
+                "Dataset": str(dataset),
+                "Instance": {"id": str(number)},
+            }
+        ):
+            return task, language, dataset, number
         case _:
             raise DataError(f"{path}:{line.number}: is no line of ours; start afresh")
 
 
 def _after(
-    finished: Sequence[tuple[str, str]], items: Iterable[_Item], path: Path
+    finished: Sequence[tuple[str, ...]], items: Iterable[_Item], path: Path
 ) -> Iterator[_Item]:
     """The items that come after the finished lines, which must be the first items."""
     pending = iter(items)
     for number, key in enumerate(finished, start=1):
         item = next(pending, None)
-        if item is None or (item.dataset.name, item.sample_id) != key:
+        if item is None or item.key != key:
             raise DataError(f"{path}:{number}: is not the line that should stand here")
     yield from pending
