@@ -7,11 +7,13 @@ import platform
 import subprocess
 import sys
 import time
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "transformers", "llguidance", "b2ner")
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "llguidance", "b2ner")
+PRODUCT = (1536, 640, 2048)  # rows, inner, columns: a feed-forward layer of the embedded model
 
 
 def describe() -> dict[str, Any]:
@@ -33,6 +35,28 @@ def describe() -> dict[str, Any]:
         "date": time.strftime("%Y-%m-%d"),
         "load": [round(value, 2) for value in os.getloadavg()],
     }
+
+
+@cache
+def matrix_rate(dtype: str) -> float:
+    """Operations a second of matrix products as training makes them: the best of 50.
+
+    A product of m x k with k x n numbers is 2 m k n operations.
+    """
+    import torch
+
+    m, k, n = PRODUCT
+    place = "cuda" if torch.cuda.is_available() else "cpu"
+    left = torch.randn(m, k, device=place, dtype=getattr(torch, dtype))
+    right = torch.randn(k, n, device=place, dtype=getattr(torch, dtype))
+    times = []
+    for _ in range(50):
+        begun = time.perf_counter()
+        left @ right
+        if place == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - begun)
+    return 2 * m * k * n / min(times)
 
 
 def demand_quiet(limit: float = 0.7) -> None:

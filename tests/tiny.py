@@ -32,6 +32,7 @@ _TOKENIZER_OF = {
     "llama": "llama2",
     "qwen3": "qwen2",
     "mamba": "llama3",
+    "t5-gated": "t5",
 }
 
 _CORPUS = (
@@ -91,8 +92,9 @@ def tiny_tokenizer(family: str) -> Any:
 def tiny_network(family: str, *, seed: int = 0) -> Any:
     """A random network of the family on the CPU, fp32, in evaluation mode.
 
-    `DECODERS` are causal; `t5` is an encoder-decoder and `mamba` has no key-value cache: engines
-    refuse those two or say what they cannot do.
+    `DECODERS` are causal; `t5` and `t5-gated` (T5 1.1: other feed-forward layers, ends not tied)
+    are encoder-decoders and `mamba` has no key-value cache: engines refuse those or say what they
+    cannot do.
     """
     import torch
     import transformers as hf
@@ -143,9 +145,11 @@ def tiny_network(family: str, *, seed: int = 0) -> Any:
             config = hf.MistralConfig(**untied, num_hidden_layers=3, sliding_window=WINDOW)
         case "mamba":
             config = hf.MambaConfig(**shared, hidden_size=32, state_size=8, num_hidden_layers=2)
-        case "t5":
+        case "t5" | "t5-gated":
+            later = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
             config = hf.T5Config(
                 **shared,
+                **(later if family == "t5-gated" else {}),
                 d_model=32,
                 d_kv=8,
                 d_ff=64,
@@ -155,7 +159,7 @@ def tiny_network(family: str, *, seed: int = 0) -> Any:
             )
         case _:
             raise ValueError(f"no tiny network for {family!r}")
-    build = hf.AutoModelForSeq2SeqLM if family == "t5" else hf.AutoModelForCausalLM
+    build = hf.AutoModelForSeq2SeqLM if family.startswith("t5") else hf.AutoModelForCausalLM
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build.from_config(config, dtype=torch.float32)

@@ -191,7 +191,7 @@ def test_one_row_whose_grammar_fails_does_not_stop_the_others(
     whole = "Ada met Bob in London"
 
     def is_ours(state: Any) -> bool:
-        return "".join(state.progress._lexicon._space.chunks) == whole
+        return "".join(state.progress._lexicon._chunks) == whole
 
     take, fill = ConstrainedAnswer.take, TokenGrammar.fill
 

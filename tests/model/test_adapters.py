@@ -148,6 +148,47 @@ def test_adapters_that_cannot_be_used_are_refused(
         adapters.merge(network, tmp_path)
 
 
+def test_a_bias_that_a_layer_has_no_place_for_is_refused(tmp_path: Path) -> None:
+    network = tiny_network("llama")
+    make_adapter(network, tmp_path, lora_bias=True)
+    with pytest.raises(UnsupportedModel, match=r"made part of the weights: .*bias"):
+        adapters.merge(network, tmp_path)
+
+
+def test_a_bias_is_added_where_there_is_one(tmp_path: Path) -> None:
+    network = tiny_network("qwen2")
+    settings = {"target_modules": ["q_proj", "v_proj"], "lora_bias": True}
+    expected = logits(make_adapter(network, tmp_path, **settings))
+    merged = logits(adapters.merge(network, tmp_path))
+    torch.testing.assert_close(merged, expected, atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({}, "LoRA, rank 4, alpha 8, on down_proj, q_proj", id="plain"),
+        pytest.param({"use_dora": True}, "DoRA, rank 4, alpha 8, on down_proj, q_proj", id="DoRA"),
+        pytest.param(
+            {"use_rslora": True, "target_modules": r".*\.q_proj"},
+            r"rank-stabilised LoRA, rank 4, alpha 8, on .*\.q_proj",
+            id="a pattern",
+        ),
+    ],
+)
+def test_an_adapter_is_described(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    make_adapter(tiny_network("llama"), tmp_path)
+    change_config(tmp_path, **changes)
+    assert adapters.describe(tmp_path) == said
+
+
+def test_a_configuration_for_others_holds_no_path(tmp_path: Path) -> None:
+    make_adapter(tiny_network("llama"), tmp_path)
+    change_config(tmp_path, base_model_name_or_path=str(tmp_path / "private" / "llama"))
+    config = adapters.public_config(tmp_path)
+    assert config["base_model_name_or_path"] == "llama"
+    assert config["r"] == 4
+
+
 def test_a_folder_without_weights_or_settings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=f"holds no {adapters.CONFIG_FILE}"):
         adapters.merge(tiny_network("llama"), tmp_path)

@@ -18,6 +18,7 @@ from transformers.utils import logging as hf_logging
 
 from b2ner.errors import AdapterMismatch, MissingExtra, ModelError, UnsafeWeights, UnsupportedModel
 from b2ner.model import tokens, weights
+from b2ner.model.adapters import default_adapter
 from b2ner.model.card import (
     BaseCard,
     Card,
@@ -370,6 +371,32 @@ def test_a_hub_id_fetches_no_pickles_and_no_code(
     torch.save({}, base / "x.pt")  # what the hub gives is checked like any folder
     with pytest.raises(UnsafeWeights):
         load_model("some/model", device="cpu")
+
+
+def test_a_whole_model_with_a_card_is_held_to_it(base: Path) -> None:
+    card = dataclasses.replace(
+        card_for(base, default_adapter()), adapter_sha256="", tokenisation="joint"
+    )
+    write_card(base, card)
+    assert load_model(base, device="cpu").card == card
+    stranger = dataclasses.replace(card, tokenizer="00")
+    write_card(base, stranger)
+    with pytest.raises(AdapterMismatch, match="was trained with another tokenizer"):
+        load_model(base, device="cpu")
+    write_card(base, card)
+    tiny_network("gemma3", seed=5).save_pretrained(base)
+    with pytest.raises(ModelError, match=r"not those that its card b2ner\.json describes"):
+        load_model(base, device="cpu")
+
+
+def test_an_adapter_s_card_counts_more_than_its_base_s(base: Path, adapter: Path) -> None:
+    mine = card_for(base, adapter)
+    write_card(adapter, mine)
+    write_card(base, dataclasses.replace(mine, adapter_sha256="", training="Of the base."))
+    assert load_model(base, adapter=adapter, device="cpu").card == mine
+    write_card(base, dataclasses.replace(mine, adapter_sha256="", tokenizer="00"))
+    with pytest.raises(AdapterMismatch, match="another tokenizer"):
+        load_model(base, adapter=NO_ADAPTER, device="cpu")
 
 
 def test_a_symlinked_folder_loads(base: Path, tmp_path: Path) -> None:

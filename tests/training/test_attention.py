@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from b2ner.model.card import BaseCard
 from b2ner.training.attention import ATTENTION
 from b2ner.training.batches import Batch, Row, collate, draw_candidates, visible
 from b2ner.training.examples import Bundle, Example
-from b2ner.training.network import Learner, Scorer, check_packing
+from b2ner.training.network import Learner
+from b2ner.training.packed import PackedScorer
 from b2ner.training.settings import Method
 from tests.tiny import DECODERS, WINDOW, tiny_network, tiny_tokenizer
 
@@ -27,6 +29,7 @@ def learner(network: Any, family: str) -> Learner:
         Method.FULL,
         torch.device("cpu"),
         torch.float32,
+        Path(),
     )
 
 
@@ -70,7 +73,7 @@ def targets(rows: list[Row]) -> torch.Tensor:
 @pytest.mark.parametrize("family", DECODERS)
 def test_a_packed_row_is_what_each_text_alone_would_be(family: str) -> None:
     network = tiny_network(family)
-    scorer = Scorer(learner(network, family))
+    scorer = PackedScorer(learner(network, family))
     rows = some_rows()
     batch = collate(rows, 96)
     ours = scorer.logits(batch, scorer.masks(batch))[: batch.answer_tokens]
@@ -88,7 +91,7 @@ def test_a_packed_row_is_what_each_text_alone_would_be(family: str) -> None:
 @pytest.mark.parametrize("family", ["gemma2", "qwen2"])
 def test_candidates_are_a_softmax_over_some_tokens(family: str) -> None:
     network = tiny_network(family)
-    scorer = Scorer(learner(network, family))
+    scorer = PackedScorer(learner(network, family))
     rows = some_rows()
     candidates = draw_candidates(rows, 200, scorer.vocabulary, random.Random(1))
     assert candidates is not None
@@ -103,7 +106,7 @@ def test_candidates_are_a_softmax_over_some_tokens(family: str) -> None:
 
 
 def test_padding_takes_no_part() -> None:
-    scorer = Scorer(learner(tiny_network("gemma3"), "gemma3"))
+    scorer = PackedScorer(learner(tiny_network("gemma3"), "gemma3"))
     rows = some_rows()
     narrow, wide = collate(rows, 80), collate([*rows, None], 128)
     a = scorer(narrow, scorer.masks(narrow))
@@ -138,4 +141,4 @@ def test_what_a_place_sees(window: int | None) -> None:
 
 @pytest.mark.parametrize("family", DECODERS)
 def test_the_check_before_training_passes_the_families(family: str) -> None:
-    check_packing(Scorer(learner(tiny_network(family), family)))
+    PackedScorer(learner(tiny_network(family), family)).check()

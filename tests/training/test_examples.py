@@ -15,7 +15,8 @@ from b2ner.model.tokens import encode
 from b2ner.prompting import answer
 from b2ner.prompting.template import load_template
 from b2ner.records import Entity, Mention, Reason, Sample, Span
-from b2ner.training.examples import Examples, admit, draw_labels, strangers_to
+from b2ner.training.examples import Examples, admit
+from b2ner.training.label_sets import draw_labels, strangers_to
 from b2ner.training.settings import Regularisation
 from tests.tiny import TOKENIZERS, tiny_tokenizer
 from tests.training.runs import AS_GIVEN, LABELS, SAMPLES, sample
@@ -230,3 +231,40 @@ def test_a_language_without_a_prompt_of_its_own_is_asked_in_english() -> None:
 def test_no_samples() -> None:
     with pytest.raises(DataError, match="no sample to train on"):
         examples([])
+
+
+FINE = ("singer", "painter", "other person", "city")
+PEOPLE = {"singer": "person", "painter": "person", "other person": "person"}
+
+
+def grained(**more: Any) -> Regularisation:
+    return Regularisation(label_dropout=0.0, mixed_grain=1.0, **more)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.4]))
+def test_the_deepest_label_that_is_asked_for_is_the_answer(seed: int, dropout: float) -> None:
+    settings = Regularisation(label_dropout=dropout, mixed_grain=1.0)
+    drawn = draw_labels(FINE, FINE, (), settings, random.Random(seed), broader=PEOPLE)
+    assert set(drawn.asked) <= {*FINE, "person"}
+    for label in FINE:
+        if label in drawn.asked:
+            assert drawn.names[label] == label
+        elif label in PEOPLE and "person" in drawn.asked:
+            assert drawn.names[label] == "person"
+        else:
+            assert label not in drawn.names
+
+
+def test_broader_names_stand_alone_or_beside_some_of_theirs() -> None:
+    seen = {
+        frozenset(draw_labels(FINE, FINE, (), grained(), random.Random(seed), broader=PEOPLE).asked)
+        for seed in range(200)
+    }
+    assert frozenset(FINE) in seen
+    assert frozenset({"person", "city"}) in seen
+    assert frozenset({"person", "singer", "city"}) in seen
+    assert frozenset({*FINE, "person"}) not in seen  # nothing would be left for it
+
+
+def test_a_label_set_without_broader_names_keeps_its_grain() -> None:
+    assert set(draw_labels(FINE, FINE, (), grained(), random.Random(1)).asked) == set(FINE)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +22,10 @@ import torch
 
 import b2ner
 from b2ner.errors import AdapterMismatch, DataError, ModelError
-from b2ner.records import Reason
-from b2ner.training import checkpoints, train
-from b2ner.training.loop import Metrics, learning_rate
+from b2ner.records import Entity, Reason, Sample, Span
+from b2ner.training import checkpoints, loop, train
+from b2ner.training.loop import learning_rate
+from b2ner.training.metrics import Metrics
 from b2ner.training.settings import (
     Curve,
     Lora,
@@ -162,6 +168,76 @@ def test_the_best_checkpoints_stay(base: str, tmp_path: Path) -> None:
     assert done.best.name == "step-00000004"
 
 
+def test_scoring_is_no_time_of_training_but_counts_against_the_limit(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(0, 0.1)  # ten looks at it are a second
+    away = [0.0]
+    watch = SimpleNamespace(monotonic=lambda: next(clock) + away[0])
+    monkeypatch.setattr(loop, "time", watch)
+
+    def slow(_: Path) -> float:
+        away[0] += 1000
+        return 0.5
+
+    told: list[Metrics] = []
+    plan = settings(
+        base,
+        schedule=Schedule(length=1 / 60, unit=Unit.MINUTES),
+        saving=Saving(every_steps=2, log_every_steps=1),
+    )
+    done = train(plan, SAMPLES, tmp_path / "a", on_checkpoint=slow, on_metrics=told.append)
+    assert done.finished
+    assert done.progress.step > 4
+    assert 1 <= done.progress.elapsed_s < 2
+    assert told[-1].elapsed_s < 2
+    assert all(line.samples_per_s > 1 for line in told)
+    done = train(plan, SAMPLES, tmp_path / "b", on_checkpoint=slow, time_limit_s=1500)
+    assert not done.finished
+    assert done.progress.step == 3  # a second scoring would have been too long
+
+
+def test_loading_is_no_time_of_training(base: str, tmp_path: Path) -> None:
+    plan = settings(base, schedule=Schedule(length=1e-6, unit=Unit.MINUTES))
+    done = train(plan, SAMPLES, tmp_path)
+    assert done.finished
+    assert done.progress.step == 1
+
+
+def test_a_checkpoint_that_was_not_scored_is_when_the_run_goes_on(
+    base: str, tmp_path: Path
+) -> None:
+    plan = settings(base, saving=Saving(every_steps=4, log_every_steps=1))
+
+    def killed(_: Path) -> float:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(plan, SAMPLES, tmp_path, on_checkpoint=killed)
+    scored: list[str] = []
+
+    def score(path: Path) -> float:
+        scored.append(path.name)
+        return 0.1
+
+    train(plan, SAMPLES, tmp_path, resume=True, on_checkpoint=score)
+    train(plan, SAMPLES, tmp_path, resume=True, on_checkpoint=score)
+    assert scored == ["step-00000004", "step-00000008"]
+
+
+def test_a_checkpoint_at_the_end_of_each_epoch(base: str, tmp_path: Path) -> None:
+    plan = settings(
+        base,
+        rows=Rows(places=384, per_step=1, at_once=1, together=1),
+        schedule=Schedule(length=2, unit=Unit.EPOCHS),
+        saving=Saving(every_epoch=True, keep_last=9),
+    )
+    done = train(plan, SAMPLES, tmp_path)
+    (first, last) = checkpoints.found(tmp_path / "checkpoints")
+    assert last == done.checkpoint
+    assert [checkpoints.progress_of(path).epochs for path in (first, last)] == [1, 2]
+
+
 def test_the_time_limit_ends_with_a_checkpoint(base: str, tmp_path: Path) -> None:
     done = train(settings(base, steps=1000), SAMPLES, tmp_path, time_limit_s=0.01)
     assert not done.finished
@@ -180,10 +256,21 @@ def test_a_loss_that_is_no_number_ends_the_run(base: str, tmp_path: Path) -> Non
         saving=Saving(every_steps=1, log_every_steps=1),
         schedule=Schedule(length=20, unit=Unit.STEPS, warmup=0.2, curve=Curve.LINEAR),
     )
-    with pytest.raises(ModelError, match=r"the loss is .* the last good checkpoint is"):
+    with pytest.raises(ModelError, match=r"the loss is .* the last good checkpoint is") as raised:
         train(plan, SAMPLES, tmp_path)
-    (kept, *_) = checkpoints.found(tmp_path / "checkpoints")
+    (*_, kept) = checkpoints.found(tmp_path / "checkpoints")
     assert (kept / "resume" / "state.safetensors").is_file()
+    stopped = json.loads((tmp_path / "stopped.json").read_text())
+    assert stopped["step"] == checkpoints.progress_of(kept).step + 1
+    assert f"stopped at step {stopped['step']}:" in str(raised.value)
+    texts = {sample.source: sample.text for sample in SAMPLES}
+    assert {row["source"]: row["text"] for row in stopped["texts"]}.items() <= texts.items()
+    for row in stopped["texts"]:
+        assert f"{row['source']} (" in str(raised.value)
+    shutil.rmtree(kept)  # the step that made it was the fatal one
+    mended = replace(plan, optimiser=Optimiser(learning_rate=1e-4))
+    train(mended, SAMPLES, tmp_path, resume=True)
+    assert not (tmp_path / "stopped.json").exists()
 
 
 def test_a_full_disk_ends_the_run_and_leaves_what_was_there(
@@ -264,19 +351,57 @@ def test_what_cannot_be_learned_is_said(base: str, tmp_path: Path) -> None:
     misread = sample("Ada; person: Moon", ("Ada; person: Moon", "person"))
     long = sample("Ada " * 400, ("Ada", "person"))
     done = train(settings(base, steps=2), [*SAMPLES, misread, long], tmp_path)
-    assert [(r.reason, r.place) for r in done.rejected] == [(Reason.UNWRITABLE, "made:Ada; pers")]
+    assert [(r.reason, r.place) for r in done.rejected] == [
+        (Reason.UNWRITABLE, "made:Ada; pers"),
+        (Reason.TOO_LONG, "made:Ada Ada A"),
+    ]
     left_out = json.loads((tmp_path / "left_out.json").read_text())
-    assert left_out["texts"]["too long for a row"] >= 1
-    assert left_out["too_long"][0]["source"] == "made:Ada Ada A"
-    with pytest.raises(DataError, match="no sample to train on"):
-        train(settings(base), [misread], tmp_path / "none")
+    assert left_out["texts"]["too long for a row"] == done.left_out["too long for a row"] >= 1
+    (told,) = left_out["too_long"]
+    assert (told["source"], told["text"]) == ("made:Ada Ada A", long.text)
+    assert f"a row of {told['places']} places, {told['head']} of them" in done.rejected[1].detail
     with pytest.raises(DataError, match=r"no text can be shown: .*too long"):
         train(settings(base), [long], tmp_path / "long")
 
 
-def test_a_missing_device_is_an_error(base: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cuda:77"):
-        train(settings(base, device="cuda:77"), SAMPLES, tmp_path)
+def test_labels_that_fill_a_row_are_said_not_cut(base: str, tmp_path: Path) -> None:
+    many = tuple(f"a label of many words, number {number}" for number in range(18))
+    wide = sample("Ada met Moon", ("Ada", many[3]), labels=many)
+    done = train(settings(base, steps=1), [*SAMPLES, wide], tmp_path)
+    (rejected,) = done.rejected
+    assert (rejected.reason, rejected.place) == (Reason.TOO_LONG, "made:Ada met M")
+    places, head = map(int, re.findall(r"(\d+) (?:places|of them)", rejected.detail))
+    assert places > head > 384
+    assert (tmp_path / "metrics.jsonl").is_file()
+
+
+def test_a_long_answer_counts_too(base: str, tmp_path: Path) -> None:
+    """Its text fits in the row; what is to be answered, every repeat, does not."""
+    words = "Ada " * 120
+    repeats = tuple(Entity(Span(4 * n, 4 * n + 3), "person", "Ada") for n in range(120))
+    dense = Sample(words.strip(), repeats, LABELS, "en", "made:dense")
+    sparse = Sample(words.strip(), repeats[:1], LABELS, "en", "made:sparse")
+    done = train(settings(base, steps=1), [*SAMPLES, dense, sparse], tmp_path)
+    assert [(r.reason, r.place) for r in done.rejected] == [(Reason.TOO_LONG, "made:dense")]
+
+
+@pytest.mark.parametrize("samples", [pytest.param([], id="none"), pytest.param(None, id="bad")])
+def test_without_samples_nothing_is_loaded(tmp_path: Path, samples: list[Sample] | None) -> None:
+    misread = sample("Ada; person: Moon", ("Ada; person: Moon", "person"))
+    expected = "none came" if samples == [] else r"1 unwritable answer.*the first is made:Ada; pers"
+    with pytest.raises(DataError, match=f"no sample to train on: .*{expected}"):
+        train(settings("no such base"), [misread] if samples is None else samples, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("device", ["cuda:77", "no-such-device"])
+def test_a_missing_device_is_an_error_before_anything_is_read(tmp_path: Path, device: str) -> None:
+    def unread() -> Iterator[Sample]:
+        raise AssertionError("the samples were read")
+        yield SAMPLES[0]
+
+    with pytest.raises(ModelError, match=device):
+        train(settings("no such base", device=device), unread(), tmp_path)
 
 
 def test_bf16_keeps_fp32_masters(base: str, tmp_path: Path) -> None:

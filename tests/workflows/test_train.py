@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.model.tiny_internlm2 import Shape, write_folder
 from tests.training.runs import tiny_base
 from typer.testing import CliRunner
 
 import b2ner
+from b2ner import files
 from b2ner.cli.main import app
+from b2ner.corpus.task_configs import read_task_config
 from b2ner.errors import DataError
+from b2ner.inference.task_answers import task_answers
+from b2ner.records import Task
+from b2ner.training.shown import shown_with
 from b2ner.workflows import train as training
+from b2ner.workflows.sources import TasksData
 
 ROOT = Path(__file__).parents[2]
 SHEET = """## labels: person; city
@@ -28,6 +37,11 @@ ROWS = [
         "entities": [{"name": "Success", "type": "movie title", "pos": [10, 17]}],
     },
     {"sentence": "nothing", "entities": [{"name": "Success", "type": "movie title"}]},
+]
+
+MET = [
+    {"sentence": "Ada met Moon", "entities": [{"name": "Ada", "type": "person"}]},
+    {"sentence": "nothing to see", "entities": []},
 ]
 
 
@@ -131,9 +145,185 @@ def test_the_command(folder: Path) -> None:
     assert out.strip() == f"{folder}/other/checkpoints/step-00000002"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda p: p.stem)
-def test_the_configs_we_stand_behind_are_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+KNOWS = {"head": {"name": "Ada"}, "type": "knows", "tail": {"name": "Moon"}}
+TOLD = {
+    "type": "meeting",
+    "trigger": "met",
+    "arguments": [{"name": "Moon", "role": "guest"}],
+}
+SEVERAL_TASKS = {
+    "NER_en": (["person", "city"], [MET[0]]),
+    "RE_en": (["knows", "likes"], [{"sentence": "Ada met Moon", "relations": [KNOWS]}]),
+    "EET_en": ({"meeting": [], "war": []}, [{"sentence": "Ada met Moon", "events": [TOLD]}]),
+    "EEA_en": ({"meeting": ["guest", "place"]}, [{"sentence": "Ada met Moon", "events": [TOLD]}]),
+}
+
+
+def test_one_adapter_learns_several_tasks_from_one_task_config(tmp_path: Path) -> None:
+    """The same text in four tasks: only the prompt says which answer is meant."""
+    config = {key: [{"dataset name": "own", "sampling strategy": "full"}] for key in SEVERAL_TASKS}
+    (tmp_path / "train_tasks.json").write_text(json.dumps(config))
+    for key, (labels, rows) in SEVERAL_TASKS.items():
+        (tmp_path / "data" / key / "own").mkdir(parents=True)
+        (tmp_path / "data" / key / "own" / "labels.json").write_text(json.dumps(labels))
+        (tmp_path / "data" / key / "own" / "train.json").write_text(json.dumps(rows))
+    base = tiny_base(tmp_path)
+    (tmp_path / "run.toml").write_text(
+        f"""
+folder = "{tmp_path}/run"
+base = "{base}"
+device = "cpu"
+compute = "float32"
+[[data]]
+kind = "tasks"
+path = "{tmp_path}/data"
+config = "{tmp_path}"
+[regularisation]
+label_dropout = 0.0
+[rows]
+samples_per_step = 4
+together = 1
+[lora]
+rank = 16
+alpha = 32
+dropout = 0.0
+[softmax]
+exact = true
+[optimiser]
+learning_rate = 5e-3
+[schedule]
+unit = "steps"
+length = 50
+[saving]
+weights = "float32"
+"""
+    )
+    config_read = training.read_config(tmp_path / "run.toml")
+    samples, _, _ = training.read_data(config_read)
+    done = training.run(config_read)
+    assert done.progress.samples == 200  # four a step
+    ner = b2ner.load(base, adapter=done.checkpoint, dtype="fp32")
+    others = [sample for sample in samples if sample.task is not Task.NER]
+    answers = task_answers(ner, others, constrained=False)
+    assert {one.task: found.written for one, found in zip(others, answers, strict=True)} == {
+        Task.RE: " knows: Ada, Moon",
+        Task.EET: " meeting: met",
+        Task.EEA: " guest: Moon",
+    }
+    found = ner.extract("Ada met Moon", ["person", "city"], constrained=False).entities
+    assert [(entity.label, entity.text) for entity in found] == [("person", "Ada")]
+
+
+def test_what_prompts_show_and_how_they_say_it_comes_from_the_config(folder: Path) -> None:
+    films = folder / "build" / "NER_en" / "films"
+    (films / "meaning.json").write_text('{"movie title": "how a film is called"}')
+    (films / "train.json").write_text(json.dumps([ROWS[0], {"sentence": "none", "entities": []}]))
+    (folder / "train_tasks.json").write_text('{"NER_en": [{"dataset name": "films"}]}')
+    more = [{"instruction_type": "few-shot", "instruction": "{labels_str} @@examples@@ {text}"}]
+    (folder / "more.json").write_text(json.dumps({"en": {"NER": more}}))
+    (folder / "run.toml").write_text(
+        f"""
+folder = "{folder}/run"
+base = "{tiny_base(folder)}"
+device = "cpu"
+compute = "float32"
+wordings = "{folder}/more.json"
+[[data]]
+kind = "tasks"
+path = "{folder}/build"
+config = "{folder}"
+few_shot = 1.0
+examples = 1
+prompts = {{ descriptions = "meaning", named = 0.5 }}
+[schedule]
+unit = "steps"
+length = 1
+"""
+    )
+    config = training.read_config(folder / "run.toml")
+    samples, _, _ = training.read_data(config)
+    shown = Counter((shown_with(s).examples, shown_with(s).named) for s in samples)
+    assert shown == {(0, 0.5): 2, (1, 0.5): 2}
+    done = training.run(config)
+    told = json.loads((folder / "run" / "run.json").read_text())
+    assert told["template"]["wordings"] == files.sha256(folder / "more.json")
+    assert told["config"]["data"][0]["prompts"]["described"] == 1.0
+    (folder / "more.json").write_text(json.dumps({"en": {"NER": []}}))
+    with pytest.raises(DataError, match="other settings"):
+        training.run(config, resume=True)
+    assert done.finished
+
+
+OWN = ("embedded-sheets",)  # the configs whose data is in the project
+PUBLISHED = sorted((ROOT / "configs").glob("published-*.toml"))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_configs_on_our_own_data_are_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    config = training.read_config(path)
+    config = training.read_config(ROOT / "configs" / f"{name}.toml")
     samples, _, _ = training.read_data(config)
     assert samples
+
+
+def test_every_config_is_tried() -> None:
+    there = {path.stem for path in (ROOT / "configs").glob("*.toml")}
+    assert there == {*OWN, *(path.stem for path in PUBLISHED)}
+
+
+@pytest.fixture(scope="module")
+def internlm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base of the published kind, with room for the longest texts of the published runs."""
+    pytest.importorskip("sentencepiece")
+    return write_folder(tmp_path_factory.mktemp("base") / "internlm2", Shape(longest=4096))
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_the_published_runs_begin(
+    path: Path, internlm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("B2NER_CACHE", str(tmp_path / "cache"))
+    config = training.read_config(path, folder=tmp_path / "run")
+    assert config.rows.places == 4096
+    (source,) = config.data
+    assert isinstance(source, TasksData)
+    sets, faults = read_task_config(source.config, "train")
+    assert not faults
+    for task_set in sets:
+        folder = task_set.folder(tmp_path / "data")
+        folder.mkdir(parents=True)
+        (folder / "labels.json").write_text(json.dumps(["person", "date or period"]))
+        (folder / "train.json").write_text(json.dumps(MET * 2))
+    tiny = replace(
+        config,
+        base=str(internlm2),
+        device="cpu",
+        rows=replace(config.rows, places=512),  # as these texts are: less work for the attention
+        data=(replace(source, path=tmp_path / "data"),),
+    )
+    done = training.run(tiny, time_limit_s=0)
+    (line,) = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert line["step"] == 1
+    assert 128 <= line["samples"] < 128 + 40  # to the end of the row that holds the 128th
+    assert line["loss"] > 0
+    card = json.loads((done.checkpoint / "b2ner.json").read_text())
+    assert card["languages"] == ["en", "zh"]
+    kept = json.loads((done.checkpoint / "adapter_config.json").read_text())
+    assert set(kept["target_modules"]) == {"q_proj", "k_proj", "v_proj"}
+    assert (kept["r"], kept["lora_alpha"], kept["lora_dropout"]) == (32, 64, 0.05)
+
+
+SHARED = ROOT.parent / "shared" / "data" / "published" / "ml_configs"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the published task configs are not here")
+def test_the_task_configs_are_the_published_ones() -> None:
+    ours = {
+        path.relative_to(ROOT / "configs" / "tasks"): json.loads(path.read_text())
+        for path in (ROOT / "configs" / "tasks").glob("*/*.json")
+    }
+    theirs = {
+        path.relative_to(SHARED): json.loads(path.read_text()) for path in SHARED.glob("*/*.json")
+    }
+    assert ours == theirs

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 import b2ner
-from b2ner.cli import cache, corpus, data, doctor, extract, measure, train
+from b2ner.cli import adapter, cache, corpus, data, doctor, extract, measure, train
 from b2ner.errors import B2nerError, InputError
 
 
@@ -74,6 +74,7 @@ def _main(
 extract.register(app)
 measure.register(app)
 train.register(app)
+app.add_typer(adapter.app, name="adapter")
 app.add_typer(data.app, name="data")
 app.add_typer(corpus.app, name="corpus")
 doctor.register(app)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from b2ner.errors import AdapterMismatch, ModelError, UnsupportedModel
-from b2ner.model import internlm2
+from b2ner.model import hub, internlm2
 from b2ner.model.card import ADAPTER_FILE
 
 if TYPE_CHECKING:
@@ -46,6 +46,30 @@ def base_name(folder: Path) -> str:
     return name
 
 
+def describe(folder: Path) -> str:
+    """What kind of adapter a folder holds, for people: "LoRA, rank 32, alpha 64, on q_proj"."""
+    config = _config(folder)
+    targets = config.get("target_modules") or ()
+    layers = targets if isinstance(targets, str) else ", ".join(sorted(map(str, targets)))
+    kinds = {"use_dora": "DoRA", "use_rslora": "rank-stabilised LoRA"}
+    kind = next((name for key, name in kinds.items() if config.get(key)), "LoRA")
+    return f"{kind}, rank {config.get('r')}, alpha {config.get('lora_alpha')}, on {layers}"
+
+
+def is_for_encoder_decoder(folder: Path) -> bool:
+    """Whether an adapter's configuration says that it is for an encoder-decoder."""
+    return _config(folder).get("task_type") == "SEQ_2_SEQ_LM"
+
+
+def public_config(folder: Path, *, base: str | None = None) -> dict[str, Any]:
+    """The adapter's configuration as others may read it: no path of this machine in it.
+
+    `base` is what it names as its base, where that is not what it does already.
+    """
+    name = hub.public_name(base or base_name(folder))
+    return {**_config(folder), "base_model_name_or_path": name}
+
+
 def merge(network: Any, folder: Path) -> Any:
     """The network with the adapter added into its weights, as if there were none.
 
@@ -80,9 +104,14 @@ def merge(network: Any, folder: Path) -> Any:
             _untie(network, *ends)
         wide = {name: weight.float() for name, weight in found.items()}
         peft.set_peft_model_state_dict(wrapped, wide)
-        for layer, kind in zip(layers, kinds, strict=True):
-            _add(layer, kind)
-        return wrapped.merge_and_unload()
+        try:
+            for layer, kind in zip(layers, kinds, strict=True):
+                _add(layer, kind)
+            return wrapped.merge_and_unload()
+        except RuntimeError as fault:  # PEFT's word for kinds of LoRA that stay beside a layer
+            raise UnsupportedModel(
+                f"the adapter {folder} cannot be made part of the weights: {fault}"
+            ) from fault
 
 
 def _add(layer: Any, kind: torch.dtype) -> None:

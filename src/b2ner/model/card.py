@@ -1,6 +1,7 @@
 """What an adapter was made for and from: the card `b2ner.json` that lies beside its weights.
 
-A card promises: this file, trained on that base, with those prompts. Whoever holds the base, the
+A card promises: this file, trained on that base, with those prompts. A whole model that was trained
+or merged has one too, whose base is the model itself. Whoever holds the base, the
 tokenizer or the template checks the promise; this module reads and writes cards and loads no
 network.
 """
@@ -65,8 +66,8 @@ class Card:
 
     `tokenisation`: whether head, body and answer of a prompt had ids of their own ("apart") or the
     whole prompt was tokenised at once ("joint"). `tokenizer` is `tokens.fingerprint`.
-    `adapter_sha256` is over the weights file. `training` says in a sentence or two what it was
-    trained on.
+    `adapter_sha256` is over the weights file; empty for a whole model. `training` says in a
+    sentence or two what it was trained on.
     """
 
     base: BaseCard

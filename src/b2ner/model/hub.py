@@ -8,6 +8,7 @@ from pathlib import Path
 from b2ner.errors import MissingExtra, ModelError
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_SNAPSHOT = re.compile(r"/models--([\w.-]+)/snapshots/[^/]+$")  # a folder of the hub's own cache
 # Never pickles; code only where the caller trusts it.
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja", "README.md")
 
@@ -39,3 +40,16 @@ def folder(place: str | Path, *, code: bool = False) -> Path:
             f"{place!r} is neither a folder here nor a model that the Hugging Face hub gave us: "
             f"{reason}. Offline, give a folder"
         ) from fault
+
+
+def public_name(place: str | Path) -> str:
+    """What a model may be called where others read it: its hub id, else its folder's name.
+
+    No path of a machine is left in the name, also where the folder is on another one.
+    """
+    path = Path(place).expanduser()
+    whole = path.resolve().as_posix() if path.is_dir() else str(place).replace("\\", "/")
+    if whole == place and _HUB_ID.fullmatch(whole):
+        return whole
+    cached = _SNAPSHOT.search(whole)
+    return cached[1].replace("--", "/", 1) if cached else whole.rstrip("/").rpartition("/")[2]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from b2ner.errors import AdapterMismatch, MissingExtra, ModelError, UnsupportedModel
 from b2ner.model import adapters, embedded, hub, internlm2_folder, safety, tokens
-from b2ner.model.card import Card, check_adapter_file, read_card
+from b2ner.model.card import CARD_FILE, Card, check_adapter_file, read_card
 from b2ner.model.safetensors_file import fingerprint, weight_files
 
 if TYPE_CHECKING:
@@ -87,10 +87,15 @@ def load_model(
     torch = _torch()
     chosen_device = _device(device)
     kind = getattr(torch, _dtype(dtype, chosen_device))
-    with _loading, _quiet():
-        base_folder, adapter_folder = _places(base, adapter, trust_remote_code)
-        card = None
-        if adapter_folder is not None:
+    with _loading, quiet():
+        base_folder, adapter_folder = places(
+            base, adapter=adapter, trust_remote_code=trust_remote_code
+        )
+        if adapter_folder is None:
+            card = read_card(base_folder)
+            if card is not None:
+                _check_model(base_folder, card)
+        else:
             # Nothing in it is run: a tokenizer that was saved beside it is not even looked at.
             safety.check_folder(adapter_folder, trust_remote_code=True)
             card = read_card(adapter_folder)
@@ -100,8 +105,8 @@ def load_model(
         tokenizer = load_tokenizer(base_folder, trust_remote_code=trust_remote_code)
         if card is not None and tokens.fingerprint(tokenizer) != card.tokenizer:
             raise AdapterMismatch(
-                f"the adapter {adapter_folder} was trained with another tokenizer than that of "
-                f"{base_folder}"
+                f"{adapter_folder or base_folder} was trained with another tokenizer than that "
+                f"of {base_folder}"
             )
         network, encoder_decoder = _network(base_folder, kind, trust_remote_code)
         if adapter_folder is not None:
@@ -165,10 +170,16 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
         raise ModelError(f"the tokenizer of {folder} cannot be loaded: {fault}") from fault
 
 
-def _places(
-    base: str | Path | None, adapter: str | Path | None, trust_remote_code: bool
+def places(
+    base: str | Path | None,
+    *,
+    adapter: str | Path | None = None,
+    trust_remote_code: bool = False,
 ) -> tuple[Path, Path | None]:
-    """The folders of base and adapter, checked for code; the adapter's is None for none."""
+    """The folders of base and adapter, checked for code; the adapter's is None for none.
+
+    The arguments and what is raised are those of `load_model`.
+    """
     adapter_folder: Path | None = None
     base_folder: Path | None = None
     if base is not None:
@@ -220,6 +231,15 @@ def _check_base(base_folder: Path, adapter_folder: Path, card: Card) -> None:
             f"the adapter {adapter_folder} was trained on {card.base.name} (fingerprint "
             f"{card.base.fingerprint[:12]}); the weights of {base_folder} are others "
             f"({found[:12]})"
+        )
+
+
+def _check_model(folder: Path, card: Card) -> None:
+    """Raises ModelError when a whole model's weights are not those its card was written for."""
+    if fingerprint(folder) != card.base.fingerprint:
+        raise ModelError(
+            f"the weights of {folder} are not those that its card {CARD_FILE} describes: fetch the "
+            "model again, or remove the card to use it unverified"
         )
 
 
@@ -305,8 +325,8 @@ def _torch() -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Loads without the transformers library's bars and reports; its settings are kept."""
+def quiet() -> Iterator[None]:
+    """Loads and writes without the transformers library's bars and reports; its settings stay."""
     from transformers.utils import logging as hf_logging
 
     bars, level = hf_logging.is_progress_bar_enabled(), hf_logging.get_verbosity()

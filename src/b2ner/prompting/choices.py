@@ -43,7 +43,9 @@ def read(answer: str, labels: Sequence[str]) -> Choices:
     none: str | None = None  # the place where the answer says that there is no label
     begin = _end(_GAP, answer, 0)
     while begin < len(answer):
-        item = exact.match(answer, begin) or loose.match(answer, begin)
+        item = exact.match(answer, begin)
+        if item is None and answer != NONE:  # a label may be called "none" too
+            item = loose.match(answer, begin)
         end = item.end() if item else _end(_PIECE, answer, begin)
         piece = answer[begin:end].rstrip()
         place = f"answer:{begin}-{begin + len(piece)}"

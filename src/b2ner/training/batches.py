@@ -54,7 +54,8 @@ class Overlong:
     """A text that was not shown: behind its head it takes more places than a row has."""
 
     sample: int
-    places: int
+    places: int  # with its head
+    head: int
 
 
 def pack(bundles: Iterable[Bundle], places: int) -> Iterator[Row | Overlong]:
@@ -102,7 +103,7 @@ def _pieces(bundle: Bundle, places: int) -> Iterator[Bundle | Overlong]:
     for example in sorted(bundle.examples, key=_length, reverse=True):
         size = _length(example)
         if len(bundle.head) + size > places:
-            yield Overlong(example.sample, len(bundle.head) + size)
+            yield Overlong(example.sample, len(bundle.head) + size, len(bundle.head))
             continue
         for number, (left, texts) in enumerate(pieces):
             if size <= left:

@@ -6,7 +6,8 @@ A checkpoint is a folder `step-NUMBER`, there whole or not at all::
     resume/state.safetensors    the weights that learn and their moments
     resume/state.json           how far the run had come
 
-With `method = "full"` it is a model folder in place of an adapter.
+With `method = "full"` it is a model folder in place of an adapter. What a process that was killed
+left half written or half removed is called `.NAME.PROCESS.part`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ import torch
 from torch import Tensor
 
 from b2ner import files
-from b2ner.errors import DataError
+from b2ner.errors import DataError, ModelError
 from b2ner.model.adapters import CONFIG_FILE
-from b2ner.model.card import ADAPTER_FILE, Card, adapter_sha256, write_card
+from b2ner.model.card import ADAPTER_FILE, Card, adapter_sha256, read_card, write_card
+from b2ner.model.model_folder import write_model
 from b2ner.training.network import Learner
 from b2ner.training.settings import Method, Precision
 
@@ -40,7 +42,8 @@ _PARTS = ("weight", "exp_avg", "exp_avg_sq")  # of each weight that learns
 class Progress:
     """How far a run has come. The fingerprints are of all that decides what is learned, in order.
 
-    `rows` were taken from the current epoch; `data` is `batches.chain` over all rows so far.
+    `rows` were taken from the current epoch; `data` is `batches.chain` over all rows so far;
+    `epochs` are those that are over, the share of the current one included.
     """
 
     run: str
@@ -49,6 +52,7 @@ class Progress:
     epoch: int = 0
     rows: int = 0
     samples: int = 0
+    epochs: float = 0.0
     elapsed_s: float = 0.0
 
 
@@ -74,7 +78,7 @@ def save(
     Raises DataError when it cannot be written; the checkpoints before it stay.
     """
     path = folder / f"step-{progress.step:08d}"
-    part = folder / f".{path.name}.{os.getpid()}.part"
+    part = _part(path)
     try:
         shutil.rmtree(part, ignore_errors=True)
         (part / _STATE).parent.mkdir(parents=True)
@@ -88,9 +92,13 @@ def save(
         shutil.rmtree(path, ignore_errors=True)  # of a run that was resumed before it
         part.replace(path)
         _sync(folder)
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise DataError(f"the checkpoint {path} cannot be written: {reason}") from problem
+    except (OSError, DataError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else None
+        kept = found(folder)
+        raise DataError(
+            f"the checkpoint {path} cannot be written: {reason or problem}; "
+            + (f"the last whole one is {kept[-1].name}" if kept else "there is none before it")
+        ) from problem
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return path
@@ -101,11 +109,8 @@ def restore(path: Path, learner: Learner, optimiser: torch.optim.Optimizer) -> P
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    progress = progress_of(path)
     try:
-        row = files.read_json(path / f"{_STATE}.json")
-        if not isinstance(row, dict):
-            raise TypeError("its state is no object")
-        progress = Progress(**row)
         tensors = load_file(path / f"{_STATE}.safetensors")
         learning = learner.learning()
         expected = {f"{part}:{name}" for name in learning for part in _PARTS}
@@ -127,6 +132,14 @@ def restore(path: Path, learner: Learner, optimiser: torch.optim.Optimizer) -> P
     return progress
 
 
+def progress_of(path: Path) -> Progress:
+    """How far the run had come. Raises DataError for a folder that is no checkpoint of ours."""
+    row = files.read_json(path / f"{_STATE}.json")
+    if not isinstance(row, dict) or not {"run"} <= row.keys() <= set(Progress.__slots__):
+        raise DataError(f"{path}: {_STATE}.json is not what a checkpoint of b2ner holds")
+    return Progress(**row)
+
+
 def scores(folder: Path) -> dict[str, float]:
     """The scores of checkpoints by name, as far as they were scored."""
     path = folder / _SCORES
@@ -139,9 +152,13 @@ def scores(folder: Path) -> dict[str, float]:
             raise DataError(f"{path}: expected an object of scores by checkpoint")
 
 
-def note_score(folder: Path, path: Path, score: float) -> None:
-    """Add a checkpoint's score to those of the run."""
-    files.write_json(folder / _SCORES, {**scores(folder), path.name: score})
+def note_score(folder: Path, path: Path, score: float | None) -> None:
+    """Put a checkpoint's score among those of the run, or take it away."""
+    before = scores(folder)
+    others = {name: value for name, value in before.items() if name != path.name}
+    after = others if score is None else {**others, path.name: score}
+    if after != before:
+        files.write_json(folder / _SCORES, after)
 
 
 def best(folder: Path) -> Path | None:
@@ -158,7 +175,67 @@ def prune(folder: Path, *, keep_last: int, keep_best: int) -> None:
     kept = {*names[-keep_last:], *_ranked(scores(folder), names)[:keep_best]}
     for path in there:
         if path.name not in kept:
-            shutil.rmtree(path)
+            part = path.replace(_part(path))  # so that none is ever half there
+            shutil.rmtree(part)
+
+
+def clear(folder: Path) -> None:
+    """Remove what killed processes left half done in a folder that no process works in."""
+    for left_over in folder.glob(".*.part"):
+        if left_over.is_dir():
+            shutil.rmtree(left_over)
+        else:
+            left_over.unlink()
+
+
+def average(paths: Sequence[Path], folder: Path) -> Path:
+    """The folder, now an adapter whose weights are the means of those of a run's checkpoints.
+
+    An adapter adds the product of two factors to a layer, and the mean of products is not the
+    product of means. Close together, as the last checkpoints of one run are, the two hardly differ,
+    and to average the factors is the common practice; across runs it would be meaningless.
+
+    Raises DataError for fewer than two checkpoints, for those of several runs or of whole models,
+    and for a folder that cannot be written; ModelError for an adapter without a card.
+    """
+    from safetensors.torch import load_file
+
+    if len(paths) < 2:
+        raise DataError(f"a mean takes two checkpoints at least, got {len(paths)}")
+    for path in paths:
+        if not (path / ADAPTER_FILE).is_file():
+            raise DataError(f"{path}: holds no {ADAPTER_FILE}; only adapters can be averaged")
+        if progress_of(path).run != progress_of(paths[0]).run:
+            raise DataError(f"{path} and {paths[0]} are of two runs: their factors have no mean")
+    card = read_card(paths[0])
+    if card is None:
+        raise ModelError(f"the adapter {paths[0]} has no card")
+    adapters = [load_file(path / ADAPTER_FILE) for path in paths]
+    means = {
+        name: torch.stack([adapter[name].float() for adapter in adapters]).mean(0).to(weight.dtype)
+        for name, weight in adapters[0].items()
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(paths[0] / CONFIG_FILE, folder / CONFIG_FILE)
+        _write_tensors(folder / ADAPTER_FILE, means)
+    except OSError as problem:
+        raise DataError(f"{folder}: cannot be written: {problem.strerror or problem}") from problem
+    names = ", ".join(path.name for path in paths)
+    write_card(
+        folder,
+        replace(
+            card,
+            adapter_sha256=adapter_sha256(folder),
+            training=f"{card.training} The mean of the checkpoints {names} of one run.",
+        ),
+    )
+    return folder
+
+
+def _part(path: Path) -> Path:
+    """What a checkpoint is called while it is not whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def _ranked(scored: Mapping[str, float], names: Iterable[str]) -> list[str]:
@@ -186,9 +263,7 @@ def _state(
 def _write_network(folder: Path, learner: Learner, card: Card, dtype: torch.dtype) -> None:
     """Write the adapter with its card, or the whole model."""
     if learner.method is Method.FULL:
-        state = {name: weight.to(dtype) for name, weight in learner.plain.state_dict().items()}
-        learner.plain.save_pretrained(folder, state_dict=state)
-        learner.tokenizer.save_pretrained(folder)
+        write_model(learner.plain, learner.folder, folder, dtype=dtype, card=card)
         return
     import peft
 
@@ -198,8 +273,7 @@ def _write_network(folder: Path, learner: Learner, card: Card, dtype: torch.dtyp
     adapter = peft.get_peft_model_state_dict(learner.network, save_embedding_layers=False)
     tensors = {n: w.detach().to("cpu", dtype).contiguous() for n, w in sorted(adapter.items())}
     _write_tensors(folder / ADAPTER_FILE, tensors)
-    values = {name: getattr(card, name) for name in Card.__slots__}
-    write_card(folder, Card(**{**values, "adapter_sha256": adapter_sha256(folder)}))
+    write_card(folder, replace(card, adapter_sha256=adapter_sha256(folder)))
 
 
 def _plain(value: Any) -> Any:

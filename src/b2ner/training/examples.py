@@ -1,9 +1,10 @@
-"""From samples to token ids: which labels a prompt asks for, and what its answer is.
+"""From samples to token ids: what a prompt asks and shows, and what its answer is.
 
 Everything that varies is drawn anew every epoch, from seeds made of the run's seed, the epoch and
 the sample: an epoch can be had again at any time, on any machine. Texts that were annotated with
 one label set are asked together, for one drawn part of it: a `Bundle` is one prompt head and the
-texts behind it. Knows no tensors and no rows.
+texts behind it. Label sets vary for entities only; what the other tasks ask stays as it is, as in
+the published loader. Knows no tensors and no rows.
 """
 
 from __future__ import annotations
@@ -11,18 +12,31 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from b2ner import segments
 from b2ner.errors import DataError, LabelError, ModelError
 from b2ner.model import tokens
-from b2ner.prompting import answer
-from b2ner.prompting.template import Template, check_labels
-from b2ner.records import Entity, Mention, Reason, Rejected, Sample
+from b2ner.prompting import answer, tasks
+from b2ner.prompting.forms import writable
+from b2ner.prompting.tasks import TaskQuestion
+from b2ner.prompting.template import Example as Shot
+from b2ner.prompting.template import Kind, Prompt, Template, check_labels
+from b2ner.records import Reason, Rejected, Sample, Task
+from b2ner.training.label_sets import (
+    Broader,
+    LabelDraw,
+    as_annotated,
+    draw_labels,
+    strangers_to,
+)
 from b2ner.training.settings import Regularisation
+from b2ner.training.shown import Shown, shown_with
+from b2ner.training.variants import varied
 
 FALLBACK = "en"
 
@@ -45,29 +59,12 @@ class Bundle:
     progress: float  # the share of the epoch that is over with these texts
 
 
-@dataclass(frozen=True, slots=True)
-class LabelDraw:
-    """The labels of one prompt, in its order.
-
-    `names` says what each gold label that is asked for is called there; the rest of `asked` is
-    borrowed and stands for nothing in the text.
-    """
-
-    asked: tuple[str, ...]
-    names: Mapping[str, str]
-
-    def mentions(self, entities: Iterable[Entity]) -> list[Mention]:
-        """The answer of a text, in answer order: its mentions of what is asked."""
-        kept = [replace(e, label=self.names[e.label]) for e in entities if e.label in self.names]
-        ordered = answer.order(dict.fromkeys(kept), self.asked)
-        return [Mention(entity.label, segments.shown(entity.text)) for entity in ordered]
-
-
 def admit(samples: Iterable[Sample]) -> tuple[list[Sample], list[Rejected]]:
     """The samples that can be learned from, in order, and those that cannot.
 
     Left out: no text, a label set that cannot be asked for, an entity outside the set or beside its
-    words, and an answer that would not be read back the same.
+    words, a question about an event that is not there, and an answer that would not be read back
+    the same.
     """
     kept: list[Sample] = []
     rejected: list[Rejected] = []
@@ -94,86 +91,43 @@ def _admitted(sample: Sample) -> Sample | Rejected:
             return Rejected(Reason.UNKNOWN_LABEL, sample.source, detail)
         if sample.text[entity.start : entity.end] != entity.text:
             return Rejected(Reason.SPAN_MISMATCH, sample.source, repr(entity))
-    whole = LabelDraw(labels, {label: label for label in labels})
-    if not answer.writable(whole.mentions(entities), labels):
+    sample = replace(sample, labels=labels, entities=entities)
+    try:
+        tasks.ask(sample)
+        fine = _read_back(sample)
+    except ValueError as problem:
+        return Rejected(Reason.NOTHING_ASKED, sample.source, str(problem))
+    if not fine:
         return Rejected(Reason.UNWRITABLE, sample.source, "its answer would be read as another")
-    return replace(sample, labels=labels, entities=entities)
+    return sample
 
 
-def draw_labels(
-    labels: Sequence[str],
-    own: Iterable[str],
-    strangers: Sequence[str],
-    settings: Regularisation,
-    rng: random.Random,
-) -> LabelDraw:
-    """The label set of one prompt, drawn from the annotated `labels`.
-
-    `own` are the labels that stand in its texts: a set above the limit is cut to them and others
-    up to the limit. `strangers` may be borrowed: labels that surely stand for nothing in the texts.
-    Source of the first two steps: the published loader; unlike it, a label that left the prompt
-    always leaves the answer.
-    """
-    chosen = list(labels)
-    if len(labels) > settings.label_limit:
-        present = set(own)
-        needed = [label for label in labels if label in present]
-        if len(needed) > settings.label_limit:
-            needed = rng.sample(needed, settings.label_limit)
-        asked = {*needed, *rng.sample(chosen, settings.label_limit - len(needed))}
-        chosen = [label for label in labels if label in asked]
-    if settings.fewest_labels:
-        most = len(chosen)
-        asked = set(rng.sample(chosen, rng.randint(min(settings.fewest_labels, most), most)))
-        chosen = [label for label in chosen if label in asked]
-    if settings.label_dropout:
-        kept = [label for label in chosen if rng.random() >= settings.label_dropout]
-        chosen = kept or [rng.choice(chosen)]
-    borrowed: list[str] = []
-    if settings.borrowed_labels and strangers:
-        room = min(settings.borrowed_labels, settings.label_limit - len(chosen), len(strangers))
-        borrowed = rng.sample(strangers, rng.randint(0, max(room, 0)))
-    if settings.shuffle_labels:
-        rng.shuffle(chosen)
-    prompt = [*chosen]
-    for label in borrowed:
-        prompt.insert(rng.randint(0, len(prompt)), label)
-    recase = rng.choice((str.lower, str.upper, str.title))
-    if rng.random() < settings.recased_prompts:
-        recased = {label: recase(label) for label in prompt}
-        if len(set(recased.values())) == len(prompt):
-            return LabelDraw(tuple(recased.values()), {label: recased[label] for label in chosen})
-    return LabelDraw(tuple(prompt), {label: label for label in chosen})
-
-
-def strangers_to(labels: Sequence[str], others: Iterable[str]) -> tuple[str, ...]:
-    """Those of the other labels that share no word with a label of the set and are in none.
-
-    That is all that can be told from names; a label that is borrowed for texts it has mentions in
-    teaches the wrong thing, which is why borrowing is off unless it is asked for.
-    """
-    known = {word for label in labels for word in _words(label)}
-    names = [label.casefold() for label in labels]
-    return tuple(
-        other
-        for other in dict.fromkeys(others)
-        if known.isdisjoint(_words(other))
-        and not any(other.casefold() in name or name in other.casefold() for name in names)
-    )
-
-
-def _words(label: str) -> list[str]:
-    return re.findall(r"\w+", label.casefold())
+def _read_back(sample: Sample) -> bool:
+    """Whether the sample's whole answer would be read back the same."""
+    if sample.task is not Task.NER:
+        return tasks.writable(sample)
+    return answer.writable(as_annotated(sample.labels).mentions(sample.entities), sample.labels)
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The samples that were annotated with one label set, and are asked in one language."""
+    """The samples that are asked one question in one language, with the same things shown."""
 
     language: str
-    labels: tuple[str, ...]
+    question: TaskQuestion
+    shown: Shown
     members: tuple[int, ...]
     strangers: tuple[str, ...]
+    broader: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text to be shown, and the ids of its answer."""
+
+    member: int
+    text: str
+    ids: tuple[int, ...]
 
 
 class Examples:
@@ -191,9 +145,14 @@ class Examples:
         *,
         seed: int,
         together: int,
+        places: int | None = None,
         own_prompts: Sequence[str] = ("en", "zh"),
+        broader: Broader = MappingProxyType({}),
     ) -> None:
-        """Raises DataError without samples."""
+        """`places` bounds a prompt that shows other texts, with the longest of its own.
+
+        Raises DataError without samples.
+        """
         if not samples:
             raise DataError("there is no sample to train on: each one was left out, or none came")
         self.left_out: Counter[str] = Counter()
@@ -203,7 +162,10 @@ class Examples:
         self._settings = settings
         self._seed = seed
         self._together = together
-        self._groups = _groups(samples, own_prompts, borrowing=settings.borrowed_labels > 0)
+        self._places = places
+        self._groups = _groups(
+            samples, own_prompts, broader, borrowing=settings.borrowed_labels > 0
+        )
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -229,7 +191,7 @@ class Examples:
         """
         members = list(group.members)
         self._rng("group", epoch, members[0]).shuffle(members)
-        cut = len(group.labels) > self._settings.label_limit
+        cut = _varies(group) and len(group.question.labels) > self._settings.label_limit
         part: list[int] = []
         own: set[str] = set()
         for member in members:
@@ -242,56 +204,154 @@ class Examples:
         yield part
 
     def _bundle(self, group: _Group, members: Sequence[int], epoch: int, progress: float) -> Bundle:
+        draw = self._draw(group, members, epoch)
+        texts = [text for member in members if (text := self._text(group, draw, member, epoch))]
+        descriptions = group.shown.describe(draw.names, self._rng("described", epoch, members[0]))
+        shots = self._shots(group, draw, members, epoch) if texts else []
+        while True:
+            render = self._renderer(group, draw, descriptions, shots, members[0], epoch)
+            head = self._encoder.head(render("").head)
+            bodies = [self._encoder.body(render(text.text).body) for text in texts]
+            examples = tuple(
+                Example(text.member, body, text.ids)
+                for text, body in zip(texts, bodies, strict=True)
+            )
+            size = len(head) + max((len(e.body) + len(e.answer) - 1 for e in examples), default=0)
+            if not shots or self._places is None or size <= self._places:
+                return Bundle(head, examples, progress)
+            shots = shots[:-1]
+
+    def _draw(self, group: _Group, members: Sequence[int], epoch: int) -> LabelDraw:
+        """The labels of one prompt."""
+        if not _varies(group):
+            return as_annotated(group.question.labels)
         own = {entity.label for member in members for entity in self._samples[member].entities}
         rng = self._rng("labels", epoch, members[0])
-        draw = draw_labels(group.labels, own, group.strangers, self._settings, rng)
-        examples = [self._example(group, draw, member, epoch) for member in members]
-        head = self._template.render(draw.asked, "", language=group.language).head
-        kept = tuple(example for example in examples if example is not None)
-        return Bundle(self._encoder.head(head), kept, progress)
+        return draw_labels(
+            group.question.labels,
+            own,
+            group.strangers,
+            self._settings,
+            rng,
+            broader=group.broader,
+        )
 
-    def _example(self, group: _Group, draw: LabelDraw, member: int, epoch: int) -> Example | None:
-        sample = self._samples[member]
-        mentions = draw.mentions(sample.entities)
-        share = self._settings.kept_without_entities
-        if not mentions and self._rng("keep", epoch, member).random() >= share:
-            self.left_out["without entities"] += 1
-            return None
-        if not answer.writable(mentions, draw.asked):
+    def _text(self, group: _Group, draw: LabelDraw, member: int, epoch: int) -> _Text | None:
+        """A text behind a prompt, or None for one that is not shown, which is counted."""
+        sample = self._variant(member, epoch)
+        written = self._answer(group, draw, sample)
+        if written is None:
             self.left_out["would be misread"] += 1
             return None
-        text = segments.shown(sample.text)
-        body = self._template.render(draw.asked, text, language=group.language).body
-        written = self._encoder.answer(answer.write(mentions))
-        if written is None:
+        share = self._settings.kept_without_entities
+        empty = _varies(group) and written == answer.NONE
+        if empty and self._rng("keep", epoch, member).random() >= share:
+            self.left_out["without entities"] += 1
+            return None
+        ids = self._encoder.answer(written)
+        if ids is None:
             self.left_out["cannot be spelled"] += 1
             return None
-        return Example(member, self._encoder.body(body), written)
+        return _Text(member, segments.shown(sample.text), ids)
+
+    def _variant(self, member: int, epoch: int) -> Sample:
+        """The sample as this epoch shows it."""
+        sample = self._samples[member]
+        if sample.task is not Task.NER:
+            return sample
+        return varied(sample, self._settings, self._rng("variant", epoch, member))
+
+    def _answer(self, group: _Group, draw: LabelDraw, sample: Sample) -> str | None:
+        """The answer to a prompt; None for one that would be misread with its labels."""
+        if not _varies(group):
+            return segments.shown(tasks.write(sample))
+        mentions = draw.mentions(sample.entities)
+        form = self._template.form
+        return form.write(mentions) if writable(form, mentions, draw.asked) else None
+
+    def _shots(
+        self, group: _Group, draw: LabelDraw, members: Sequence[int], epoch: int
+    ) -> list[Shot]:
+        """Other texts of the group, with their answers to the same question.
+
+        So a text is never its own example, and an answer holds what is asked for and no more:
+        unlike the published ones, which are drawn once, from all texts, with all their entities.
+        """
+        wanted = group.shown.examples
+        if not self._template.has(Kind.FEW_SHOT, group.question.task):
+            wanted = 0
+        seen = {self._samples[member].text for member in members}
+        shots: list[Shot] = []
+        # Enough to find as many beside the prompt's own texts, which may stand there several times.
+        size = min(4 * (wanted + len(members)) if wanted else 0, len(group.members))
+        for other in self._rng("shots", epoch, members[0]).sample(group.members, size):
+            if len(shots) == wanted:
+                break
+            sample = self._variant(other, epoch)
+            written = self._answer(group, draw, sample)
+            if written is not None and self._samples[other].text not in seen:
+                seen.add(self._samples[other].text)
+                shots.append(Shot(segments.shown(sample.text), written))
+        return shots
+
+    def _renderer(
+        self,
+        group: _Group,
+        draw: LabelDraw,
+        descriptions: Mapping[str, str],
+        shots: Sequence[Shot],
+        member: int,
+        epoch: int,
+    ) -> Callable[[str], Prompt]:
+        """What makes the prompt of each text of a bundle, of which one member is known."""
+        question = group.question
+        kind = Kind.of(descriptions, shots)
+        wordings = self._template.wordings(group.language, kind, question.task)
+        variation = group.shown.vary(self._rng("wording", epoch, member), wordings=wordings)
+        return lambda text: self._template.render(
+            draw.asked,
+            text,
+            language=group.language,
+            task=question.task,
+            descriptions=descriptions,
+            examples=shots,
+            event_type=segments.shown(question.event_type),
+            event_trigger=segments.shown(question.event_trigger),
+            variation=variation,
+        )
 
     def _rng(self, purpose: str, *numbers: int) -> random.Random:
         return random.Random(":".join([purpose, *map(str, (self._seed, *numbers))]))
 
 
+def _varies(group: _Group) -> bool:
+    """Whether the label set of the group's prompts is drawn."""
+    return group.question.task is Task.NER
+
+
 def _groups(
-    samples: Sequence[Sample], own_prompts: Sequence[str], *, borrowing: bool
+    samples: Sequence[Sample], own_prompts: Sequence[str], broader: Broader, *, borrowing: bool
 ) -> list[_Group]:
-    """The samples by prompt language and label set, in order of first appearance."""
-    members: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    """The samples by prompt language, question and what is shown, in order of first appearance."""
+    members: dict[tuple[str, TaskQuestion, Shown], list[int]] = {}
     for number, sample in enumerate(samples):
         language = re.split("[-_]", sample.language.strip().lower(), maxsplit=1)[0]
         language = language if language in own_prompts else FALLBACK
-        members.setdefault((language, sample.labels), []).append(number)
+        members.setdefault((language, tasks.ask(sample), shown_with(sample)), []).append(number)
     names: dict[str, dict[str, None]] = {}
-    for language, labels in members:
-        names.setdefault(language, {}).update(dict.fromkeys(labels))
+    for language, question, _ in members:
+        if question.task is Task.NER:
+            names.setdefault(language, {}).update(dict.fromkeys(question.labels))
     return [
         _Group(
             language,
-            labels,
+            question,
+            shown,
             tuple(numbers),
-            strangers_to(labels, names[language]) if borrowing else (),
+            strangers_to(question.labels, names.get(language, ())) if borrowing else (),
+            broader.get(question.labels, MappingProxyType({})),
         )
-        for (language, labels), numbers in members.items()
+        for (language, question, shown), numbers in members.items()
     ]
 
 

@@ -20,8 +20,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
@@ -30,54 +32,32 @@ from b2ner.errors import DataError, ModelError
 from b2ner.model import tokens
 from b2ner.model.card import Card, Status, TemplateCard
 from b2ner.prompting.template import Template, load_template
+from b2ner.prompting.wordings import with_wordings
 from b2ner.records import Rejected, Sample
-from b2ner.training import checkpoints
+from b2ner.training import checkpoints, metrics
 from b2ner.training.batches import (
-    Overlong,
     Row,
     answer_tokens,
     chain,
-    collate,
     draw_candidates,
-    pack,
 )
 from b2ner.training.checkpoints import Progress
 from b2ner.training.examples import Examples, admit
-from b2ner.training.network import (
-    Learner,
-    Scorer,
-    check_packing,
-    compile_layers,
-    open_learner,
-)
+from b2ner.training.label_sets import Broader
+from b2ner.training.left_out import LeftOut
+from b2ner.training.metrics import Metrics, Step, Window
+from b2ner.training.network import Learner, open_learner
+from b2ner.training.scorers import open_scorer
 from b2ner.training.settings import Curve, Schedule, TrainSettings, Unit
+from b2ner.training.shown import beside_entities
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
 LEFT_OUT = "left_out.json"
+STOPPED = "stopped.json"
+_NAMED = 5  # sources in an error
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """One line of `metrics.jsonl`: means since the line before, in nats a token and per second.
-
-    `done` is the share of the run that is over; `data` the fingerprint of the rows so far.
-    """
-
-    step: int
-    epoch: float
-    done: float
-    loss: float
-    learning_rate: float
-    gradient_norm: float
-    samples: int
-    samples_per_s: float
-    tokens_per_s: float
-    answer_tokens_per_s: float
-    elapsed_s: float
-    data: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +77,7 @@ def train(
     samples: Iterable[Sample],
     folder: Path,
     *,
+    broader: Broader = MappingProxyType({}),
     resume: bool = False,
     time_limit_s: float | None = None,
     on_checkpoint: Callable[[Path], float | None] | None = None,
@@ -105,16 +86,22 @@ def train(
     """Train, and say where the last checkpoint is.
 
     The folder gets `checkpoints/`, `metrics.jsonl` and `left_out.json`. `resume` goes on from its
-    last checkpoint, or begins where there is none. The time limit ends the run with a checkpoint.
-    With several processes all of them call this; the first one writes.
+    last checkpoint, or begins where there is none. `broader` has the coarser names of label sets
+    that `regularisation.mixed_grain` uses. The time limit ends the run with a checkpoint; loading
+    and `on_checkpoint` count against it, but are no time of training. With several processes all of
+    them call this; the first one writes.
 
     Raises DataError: no sample that can be used, a folder that holds a run already, settings or
     samples that are not those of the run to be resumed, no room on the disk. ModelError and its
-    kinds: what `open_learner` says, and a loss that is no number; the checkpoints before it stay.
+    kinds: a device that is not there, what `open_learner` says, and a loss that is no number, whose
+    texts `stopped.json` then lists; the checkpoints before it stay.
     """
+    check_device(settings.device)
     started = time.monotonic()
     kept, rejected = admit(samples)
     _log.info("samples read=%d rejected=%d", len(kept) + len(rejected), len(rejected))
+    if not kept:
+        raise DataError(f"there is no sample to train on: {_why_none(rejected)}")
     home = folder / CHECKPOINTS
     saving = settings.saving
     earlier = checkpoints.found(home)
@@ -123,13 +110,23 @@ def train(
             f"{folder} holds a run already, up to {earlier[-1].name}: resume it, or choose another "
             "folder"
         )
-    run = _Run(settings, kept, folder)
+    run = _Run(settings, kept, folder, broader)
     if earlier:
         run.go_back_to(earlier[-1])
+    run.forget_later()
+    if earlier:
+        run.score(earlier[-1], on_checkpoint)  # unless it was scored before the run ended
+
+    run.away_s = run.agreed(time.monotonic() - started)
+
+    def trained() -> float:
+        """Seconds of training in this session, the same for all processes."""
+        return run.agreed(time.monotonic() - started) - run.away_s
+
     before_s = run.progress.elapsed_s
-    saved_s = logged_s = now_s = run.agreed(time.monotonic() - started)
-    longest_s = 0.0
-    window = _Window()
+    saved_s = logged_s = now_s = trained()
+    longest_s, epochs = 0.0, int(run.epochs_done)
+    window = Window()
     while True:
         run.elapsed_s = before_s + now_s
         rows = run.next_rows()
@@ -138,27 +135,41 @@ def train(
             break
         began_s = now_s
         window.add(run.step(rows), rows)
-        now_s = run.agreed(time.monotonic() - started)
+        now_s = trained()
         longest_s = max(longest_s, now_s - began_s)
         run.elapsed_s = before_s + now_s
         step = run.progress.step
         if step % saving.log_every_steps == 0:
-            run.write_metrics(window.metrics(run, now_s - logged_s), on_metrics)
-            window, logged_s = _Window(), now_s
-        if time_limit_s is not None and now_s + 1.5 * longest_s > time_limit_s:
-            break
+            run.write_metrics(window, now_s - logged_s, on_metrics)
+            window, logged_s = Window(), now_s
+        if time_limit_s is not None:
+            needed_s = 1.5 * longest_s + run.scoring_s  # for one more step, and to end
+            if now_s + run.away_s + needed_s > time_limit_s:
+                break
         due = saving.every_steps and step % saving.every_steps == 0
+        due = due or (saving.every_epoch and int(run.epochs_done) > epochs)
+        epochs = int(run.epochs_done)
         if due or now_s - saved_s >= saving.every_minutes * 60:
             run.save(on_checkpoint)
-            now_s = saved_s = run.agreed(time.monotonic() - started)
+            now_s = saved_s = trained()
     if window.steps:
-        run.write_metrics(window.metrics(run, now_s - logged_s), on_metrics)
+        run.write_metrics(window, now_s - logged_s, on_metrics)
     last = home / f"step-{run.progress.step:08d}"
     if last not in checkpoints.found(home):
         last = run.save(on_checkpoint)
-    return Trained(
-        last, checkpoints.best(home), run.progress, finished, tuple(rejected), run.left_out
-    )
+    rejected += run.left_out.too_long()
+    left_out = run.left_out.counts
+    return Trained(last, checkpoints.best(home), run.progress, finished, tuple(rejected), left_out)
+
+
+def check_device(asked: str | None) -> None:
+    """Raises ModelError when there is no such device here."""
+    try:
+        torch.empty(0, device=asked)
+    except (RuntimeError, AssertionError, NotImplementedError) as fault:
+        raise ModelError(
+            f"device = {asked!r} cannot be used here ({fault}); leave it out to take what is there"
+        ) from fault
 
 
 def learning_rate(done: float, schedule: Schedule) -> float:
@@ -175,29 +186,29 @@ def learning_rate(done: float, schedule: Schedule) -> float:
             return schedule.final + (1 - schedule.final) * (1 + math.cos(math.pi * over)) / 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What one step did."""
-
-    loss: float  # summed over the answer tokens
-    answer_tokens: int
-    gradient_norm: float
-    learning_rate: float
-
-
 class _Run:
     """A run's state: network, optimiser, place in the data."""
 
-    def __init__(self, settings: TrainSettings, samples: Sequence[Sample], folder: Path) -> None:
-        from accelerate import Accelerator
+    def __init__(
+        self,
+        settings: TrainSettings,
+        samples: Sequence[Sample],
+        folder: Path,
+        broader: Broader,
+    ) -> None:
+        from accelerate import Accelerator, InitProcessGroupKwargs
 
         self.settings = settings
         self._folder = folder
         self._samples = samples
         template = load_template(settings.template)
-        self._accelerator = Accelerator(cpu=settings.device == "cpu")
-        share = settings.rows.at_once * self._accelerator.num_processes
-        if settings.rows.per_step % share:
+        if settings.wordings is not None:
+            template = with_wordings(template, settings.wordings)
+        # The other processes wait while the first one scores a checkpoint.
+        patience = InitProcessGroupKwargs(timeout=timedelta(hours=3))
+        self._accelerator = Accelerator(cpu=settings.device == "cpu", kwargs_handlers=[patience])
+        self._share = share = settings.rows.at_once * self._accelerator.num_processes
+        if settings.rows.per_step % share and not settings.rows.samples_per_step:
             raise DataError(
                 f"rows.per_step ({settings.rows.per_step}) must be a multiple of rows.at_once "
                 f"times the number of processes ({share})"
@@ -211,12 +222,13 @@ class _Run:
             settings.regularisation,
             seed=settings.seed,
             together=settings.rows.together,
+            places=settings.rows.places,
             own_prompts=settings.own_prompts,
+            broader=broader,
         )
-        scorer = Scorer(self._learner)
-        check_packing(scorer)
+        scorer = open_scorer(self._learner)
         if settings.compile_layers:
-            compile_layers(self._learner)
+            scorer.compile_layers()
         self._scorer = scorer
         options = settings.optimiser
         self._optimiser = torch.optim.AdamW(
@@ -230,17 +242,16 @@ class _Run:
         if settings.moments and settings.adapter is not None:
             checkpoints.restore(Path(settings.adapter), self._learner, self._optimiser)
         self._card = _card(settings, template, self._learner, samples)
-        self.progress = Progress(run=_fingerprint(settings, template, self._learner, samples))
-        self.elapsed_s = 0.0
+        self.progress = Progress(
+            run=_fingerprint(settings, template, self._learner, samples, broader)
+        )
+        self.elapsed_s = 0.0  # of training, over all sessions
+        self.away_s = 0.0  # of loading and scoring, in this session
+        self.scoring_s = 0.0  # what the last scoring took
         self.epochs_done = 0.0
         self._next = self.progress
-        self._overlong: dict[int, int] = {}
+        self.left_out = LeftOut(samples, settings.rows.places, self._examples.left_out)
         self._rows = self._epoch_rows(0)
-
-    @property
-    def left_out(self) -> Counter[str]:
-        """Texts that were not shown, by why, over all epochs."""
-        return self._examples.left_out
 
     @property
     def done(self) -> float:
@@ -282,7 +293,14 @@ class _Run:
                 f"{checkpoint} was made from other rows: the samples are the same, so the "
                 "tokenizer or b2ner itself has changed; begin a new run in another folder"
             )
-        _cut_metrics(self._folder / METRICS, before.step)
+
+    def forget_later(self) -> None:
+        """Remove what an earlier session left half done, or said of steps that are yet to come."""
+        if self._accelerator.is_main_process:
+            for folder in (self._folder, self._folder / CHECKPOINTS):
+                checkpoints.clear(folder)
+            metrics.cut(self._folder / METRICS, self.progress.step)
+            (self._folder / STOPPED).unlink(missing_ok=True)
 
     def next_rows(self) -> list[Row | None] | None:
         """The rows of the next step, over all processes; None when the run is over.
@@ -295,13 +313,16 @@ class _Run:
         rows: list[Row | None] = []
         progress = self.progress
         taken = 0  # of the current epoch, in this step or before
-        while len(rows) < self.settings.rows.per_step:
+        while not self._is_full(rows, taken):
             row = next(self._rows, None)
             if row is None:
                 if progress.rows == 0:
                     raise DataError(
                         "no text can be shown: "
-                        + (", ".join(f"{n} {why}" for why, n in self.left_out.items()) or "none")
+                        + (
+                            ", ".join(f"{n} {why}" for why, n in self.left_out.counts.items())
+                            or "none"
+                        )
                     )
                 progress = replace(progress, epoch=progress.epoch + 1, rows=0)
                 self.epochs_done = float(progress.epoch)
@@ -316,9 +337,20 @@ class _Run:
         if not rows:
             return None
         self._next = replace(progress, step=progress.step + 1, samples=progress.samples + taken)
-        return rows + [None] * (self.settings.rows.per_step - len(rows))
+        settings = self.settings.rows
+        return rows + [None] * (
+            -len(rows) % (self._share if settings.samples_per_step else settings.per_step)
+        )
 
-    def step(self, rows: Sequence[Row | None]) -> _Step:
+    def _is_full(self, rows: Sequence[Row | None], samples: int) -> bool:
+        """Whether the rows of a step, with so many samples, are enough for it."""
+        wanted = self.settings.rows.samples_per_step
+        if not wanted:
+            return len(rows) == self.settings.rows.per_step
+        # Counted through all steps, so that a step that took too many makes up for it.
+        return bool(rows) and self.progress.samples + samples >= wanted * (self.progress.step + 1)
+
+    def step(self, rows: Sequence[Row | None]) -> Step:
         """One step of the optimiser on the rows of all processes.
 
         Raises ModelError when the loss or the gradient is no number: the weights are then as they
@@ -344,10 +376,10 @@ class _Run:
         summed = torch.zeros((), device=self._learner.device)
         for index, part in enumerate(own):
             torch.manual_seed(_seed("dropout", settings.seed, number, index, rank))
-            batch = collate(part, settings.rows.places, candidates).to(self._learner.device)
+            inputs = self._scorer.inputs(part, settings.rows, candidates)
             more = index + 1 < len(own)
             with accelerator.no_sync(self._model) if more else nullcontext():
-                loss = self._model(batch, self._scorer.masks(batch))
+                loss = self._model(*inputs)
                 # Gradients are averaged over processes, and ours is a share of one mean.
                 accelerator.backward(loss * (accelerator.num_processes / total))
             summed += loss.detach()
@@ -356,22 +388,18 @@ class _Run:
             accelerator.clip_grad_norm_(self._learner.learning().values(), settings.optimiser.clip)
         )
         if not (math.isfinite(loss_sum) and math.isfinite(norm)):
-            earlier = checkpoints.found(self._folder / CHECKPOINTS)
-            kept = f"the last good checkpoint is {earlier[-1]}" if earlier else "none was saved yet"
-            raise ModelError(
-                f"training stopped at step {number + 1}: the loss is {loss_sum / total:.4g} and "
-                f"the gradient's norm {norm:.4g} (learning rate {rate:.3g}); {kept}. Go on from it "
-                "with a smaller optimiser.learning_rate, or compute = 'float32'"
-            )
+            raise self._no_number(Step(loss_sum, total, norm, rate), rows)
         self._stepper.step()
         self._stepper.zero_grad()
         self.progress = self._next
-        return _Step(loss_sum, total, norm, rate)
+        return Step(loss_sum, total, norm, rate)
 
     def save(self, on_checkpoint: Callable[[Path], float | None] | None) -> Path:
-        """The checkpoint of this moment, scored where somebody scores."""
+        """The checkpoint of this moment, on the disk before anybody scores it."""
         home = self._folder / CHECKPOINTS
-        self.progress = replace(self.progress, elapsed_s=self.elapsed_s)
+        self.progress = replace(
+            self.progress, epochs=round(self.epochs_done, 6), elapsed_s=self.elapsed_s
+        )
         path = home / f"step-{self.progress.step:08d}"
         if self._accelerator.is_main_process:
             checkpoints.save(
@@ -383,93 +411,94 @@ class _Run:
                 weights=self.settings.saving.weights,
                 state=self.settings.saving.state,
             )
-            files.write_json(self._folder / LEFT_OUT, self._what_was_left_out())
+            files.write_json(self._folder / LEFT_OUT, self.left_out.to_json())
             _log.info("checkpoint %s", path)
-            score = on_checkpoint(path) if on_checkpoint is not None else None
-            if score is not None:
-                checkpoints.note_score(home, path, score)
-            saving = self.settings.saving
-            checkpoints.prune(home, keep_last=saving.keep_last, keep_best=saving.keep_best)
-            self._learner.network.train()
-        self._accelerator.wait_for_everyone()
+            checkpoints.note_score(home, path, None)  # one of a path that was given up
+        self.score(path, on_checkpoint)
         return path
 
-    def write_metrics(self, line: Metrics, on_metrics: Callable[[Metrics], None] | None) -> None:
-        """Add a line to `metrics.jsonl`."""
+    def score(self, path: Path, on_checkpoint: Callable[[Path], float | None] | None) -> None:
+        """Have the first process score a checkpoint that has no score, and keep the best ones."""
+        home, saving = self._folder / CHECKPOINTS, self.settings.saving
+        self._accelerator.wait_for_everyone()
+        began = time.monotonic()
+        if self._accelerator.is_main_process:
+            if on_checkpoint is not None and path.name not in checkpoints.scores(home):
+                score = on_checkpoint(path)
+                if score is not None:
+                    checkpoints.note_score(home, path, score)
+                self._learner.network.train()
+            checkpoints.prune(home, keep_last=saving.keep_last, keep_best=saving.keep_best)
+        self._accelerator.wait_for_everyone()
+        self.scoring_s = self.agreed(time.monotonic() - began)
+        self.away_s += self.scoring_s
+
+    def write_metrics(
+        self, window: Window, seconds: float, on_metrics: Callable[[Metrics], None] | None
+    ) -> None:
+        """Add a line to `metrics.jsonl`: what the window saw in so many seconds."""
         if not self._accelerator.is_main_process:
             return
-        path = self._folder / METRICS
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as file:
-                file.write(files.encode(asdict(line)) + b"\n")
-        except OSError as problem:
-            reason = problem.strerror or problem
-            raise DataError(f"{path}: cannot be written: {reason}") from problem
+        line = window.line(
+            self.progress,
+            epoch=self.epochs_done,
+            done=self.done,
+            seconds=seconds,
+            elapsed_s=self.elapsed_s,
+        )
+        metrics.append(self._folder / METRICS, line)
         if on_metrics is not None:
             on_metrics(line)
 
     def _epoch_rows(self, epoch: int) -> Iterator[Row]:
-        """The rows of an epoch; texts too long for one are counted on the way."""
-        for item in pack(self._examples.epoch(epoch), self.settings.rows.places):
-            if isinstance(item, Row):
-                yield item
-                continue
-            self.left_out["too long for a row"] += 1
-            if item.sample not in self._overlong:
-                self._report(item)
-            self._overlong[item.sample] = max(item.places, self._overlong.get(item.sample, 0))
+        """The rows of an epoch; texts too long for one are noted on the way."""
+        items = self._scorer.rows(self._examples.epoch(epoch), self.settings.rows)
+        return self.left_out.rows(items)
 
-    def _report(self, overlong: Overlong) -> None:
-        _log.warning(
-            "a text of %s needs a row of %d places, rows.places is %d: it was not shown",
-            self._samples[overlong.sample].source,
-            overlong.places,
-            self.settings.rows.places,
+    def _no_number(self, step: Step, rows: Iterable[Row | None]) -> ModelError:
+        """What to raise where the loss or the gradient of a step is no number."""
+        number = self.progress.step + 1
+        texts = [
+            self._samples[example.sample]
+            for row in rows
+            if row is not None
+            for bundle in row.bundles
+            for example in bundle.examples
+        ]
+        loss = step.loss / step.answer_tokens
+        if self._accelerator.is_main_process:
+            files.write_json(
+                self._folder / STOPPED,
+                {
+                    "step": number,
+                    "loss": str(loss),
+                    "gradient_norm": str(step.gradient_norm),
+                    "learning_rate": step.learning_rate,
+                    "texts": [{"source": text.source, "text": text.text} for text in texts],
+                },
+            )
+        sources = Counter(text.source for text in texts)
+        named = [f"{source} ({count})" for source, count in sources.most_common(_NAMED)]
+        rest = len(sources) - len(named)
+        earlier = checkpoints.found(self._folder / CHECKPOINTS)
+        kept = f"the last good checkpoint is {earlier[-1]}" if earlier else "none was saved yet"
+        return ModelError(
+            f"training stopped at step {number}: the loss is {loss:.4g} and the gradient's norm "
+            f"{step.gradient_norm:.4g} (learning rate {step.learning_rate:.3g}) on {len(texts)} "
+            f"texts of {', '.join(named)}{f' and {rest} more' if rest else ''}, listed in "
+            f"{STOPPED}; {kept}. Go on from it with a smaller optimiser.learning_rate, or compute "
+            "= 'float32'"
         )
 
-    def _what_was_left_out(self) -> dict[str, object]:
-        return {
-            "texts": dict(sorted(self.left_out.items())),
-            "too_long": [
-                {"source": self._samples[number].source, "places": places}
-                for number, places in sorted(self._overlong.items())
-            ],
-        }
 
-
-class _Window:
-    """What happened since the last line of metrics."""
-
-    def __init__(self) -> None:
-        self.steps: list[_Step] = []
-        self._samples = 0
-        self._tokens = 0
-
-    def add(self, step: _Step, rows: Iterable[Row | None]) -> None:
-        self.steps.append(step)
-        for row in rows:
-            if row is not None:
-                self._samples += row.samples
-                self._tokens += row.size
-
-    def metrics(self, run: _Run, seconds: float) -> Metrics:
-        answered = sum(step.answer_tokens for step in self.steps)
-        seconds = max(seconds, 1e-9)
-        return Metrics(
-            step=run.progress.step,
-            epoch=round(run.epochs_done, 4),
-            done=round(run.done, 4),
-            loss=sum(step.loss for step in self.steps) / max(answered, 1),
-            learning_rate=self.steps[-1].learning_rate,
-            gradient_norm=sum(step.gradient_norm for step in self.steps) / len(self.steps),
-            samples=run.progress.samples,
-            samples_per_s=self._samples / seconds,
-            tokens_per_s=self._tokens / seconds,
-            answer_tokens_per_s=answered / seconds,
-            elapsed_s=round(run.elapsed_s, 3),
-            data=run.progress.data,
-        )
+def _why_none(rejected: Sequence[Rejected]) -> str:
+    """Why no sample is left, by reason, and where the first one stands."""
+    if not rejected:
+        return "none came"
+    reasons = Counter(row.reason.value for row in rejected)
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    first = rejected[0]
+    return f"all were left out ({counts}); the first is {first.place}: {first.detail}"
 
 
 def _card(
@@ -495,20 +524,29 @@ _DECIDING = ("own_prompts", "seed", "method", "regularisation", "rows", "lora", 
 
 
 def _fingerprint(
-    settings: TrainSettings, template: Template, learner: Learner, samples: Sequence[Sample]
+    settings: TrainSettings,
+    template: Template,
+    learner: Learner,
+    samples: Sequence[Sample],
+    broader: Broader,
 ) -> str:
     """A hash of all that decides which rows come in which order, and what learns from them."""
     values = asdict(settings)
     chosen = [values[name] for name in _DECIDING]
+    if settings.wordings is not None:
+        chosen.append(files.sha256(settings.wordings))
+    coarser = [(*labels, *pair) for labels, names in broader.items() for pair in names.items()]
     digest = hashlib.sha256(
         json.dumps(
-            [chosen, template.sha256, learner.base.fingerprint],
+            [chosen, template.sha256, learner.base.fingerprint, list(map(list, sorted(coarser)))],
             sort_keys=True,
         ).encode()
     )
     for sample in samples:
         entities = [(e.start, e.end, e.label) for e in sample.entities]
         digest.update(files.encode([sample.text, sample.labels, sample.language, entities]))
+    for content in beside_entities(samples):
+        digest.update(files.encode(content))
     return digest.hexdigest()
 
 
@@ -516,12 +554,3 @@ def _seed(*parts: object) -> int:
     """A seed for torch, the same on every machine."""
     digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
-
-
-def _cut_metrics(path: Path, step: int) -> None:
-    """Remove the lines of steps that were not saved."""
-    if not path.is_file():
-        return
-    lines = [line.value for line in files.read_jsonl(path) if isinstance(line, files.JsonLine)]
-    kept = [line for line in lines if isinstance(line, dict) and line.get("step", 0) <= step]
-    files.write_atomic(path, [files.encode(line) + b"\n" for line in kept])

@@ -1,16 +1,18 @@
-"""The network that learns: a base, the weights that are added to it, and the loss of a batch.
+"""The network that learns: a base and the weights that are added to it.
 
 Weights that learn are kept in fp32 whatever the base's format; the arithmetic is in the format
-that the device computes fast. Knows no optimiser and no files beyond loading.
+that the device computes fast. Knows no optimiser, no batches and no files beyond loading.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,13 +21,12 @@ from torch import Tensor
 from b2ner.errors import AdapterMismatch, ModelError, UnsupportedModel
 from b2ner.model import adapters, embedded, hub, internlm2_folder, safety, tokens
 from b2ner.model.card import ADAPTER_FILE, BaseCard, check_adapter_file, read_card
-from b2ner.model.output_head import OutputHead
 from b2ner.model.safetensors_file import fingerprint
 from b2ner.model.weights import NO_ADAPTER, compute_dtype, load_model
 from b2ner.prompting.template import Template
-from b2ner.training.attention import ATTENTION, Masks, hidden_states, masks, windows
-from b2ner.training.batches import IGNORED, Batch
-from b2ner.training.settings import Lora, Method, TrainSettings
+from b2ner.training.attention import ATTENTION
+from b2ner.training.quantised import is_quantised, quantise
+from b2ner.training.settings import Lora, Method, Quantised, TrainSettings
 
 ALL_LINEAR = "all-linear"  # every linear layer but the output head
 _EMBEDDED_NAME = "Gemma 3 270M (base), Q4_K_M dequantised to bfloat16"
@@ -36,9 +37,19 @@ _LLAMA_LIKE = {
     "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),
     "feed-forward": ("gate_proj", "up_proj", "down_proj"),
 }
+_T5_LIKE = {
+    "published": ("q", "k", "v"),  # our counterpart: the published code has no names for T5
+    "attention": ("q", "k", "v", "o"),
+    "feed-forward": ("wi", "wi_0", "wi_1", "wo"),  # T5 has the first, its later kinds the next two
+}
 # Layers by architecture (`model_type`) and name of a set. InternLM2 is read as a Llama.
-TARGETS: Mapping[str, Mapping[str, Sequence[str]]] = dict.fromkeys(
-    ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"), _LLAMA_LIKE
+TARGETS: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"), _LLAMA_LIKE
+        ),
+        **dict.fromkeys(("t5", "mt5", "umt5"), _T5_LIKE),
+    }
 )
 
 _log = logging.getLogger(__name__)
@@ -46,7 +57,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Learner:
-    """A network in training and what must be known of it. `base_id` is what adapters name."""
+    """A network in training and what must be known of it.
+
+    `base_id` is what adapters name as their base, `folder` where it lies.
+    """
 
     network: Any  # a PeftModel, or the base itself
     tokenizer: Any
@@ -55,10 +69,15 @@ class Learner:
     method: Method
     device: torch.device
     compute: torch.dtype
+    folder: Path
 
     @property
     def decoder(self) -> Any:
         return self.plain.get_decoder()
+
+    @property
+    def encoder_decoder(self) -> bool:
+        return bool(self.plain.config.is_encoder_decoder)
 
     @property
     def plain(self) -> Any:
@@ -74,67 +93,103 @@ class Learner:
         }
 
 
-def open_learner(settings: TrainSettings, template: Template, device: str | None) -> Learner:
+def open_learner(settings: TrainSettings, template: Template, device: str) -> Learner:
     """The network of a run on a device, ready for its first step.
 
     Raises ModelError and its kinds, AdapterMismatch for an adapter to go on from that was made for
     another base, template or tokenizer among them.
     """
-    model = load_model(settings.base, adapter=NO_ADAPTER, device=device, dtype=settings.compute)
-    if model.encoder_decoder:
-        raise UnsupportedModel(
-            f"{model.base} is an encoder-decoder; only decoders can be trained with packed rows"
-        )
+    packed = settings.lora.quantised
+    compute_name = settings.compute or compute_dtype(device)
+    compute = getattr(torch, compute_name)
+    model = load_model(
+        settings.base,
+        adapter=NO_ADAPTER,
+        device=device if packed is Quantised.OFF else "cpu",
+        dtype=compute_name,
+    )
     network = model.network
-    if not getattr(type(network), "_supports_attention_backend", False):
-        raise UnsupportedModel(
-            f"{type(network).__name__} does not take its attention from transformers' common "
-            "interface, so texts could not be packed into rows"
-        )
-    network.set_attn_implementation(ATTENTION)
-    base, base_id = _identity(settings.base)
+    if not model.encoder_decoder:
+        if not getattr(type(network), "_supports_attention_backend", False):
+            raise UnsupportedModel(
+                f"{type(network).__name__} does not take its attention from transformers' common "
+                "interface, so texts could not be packed into rows"
+            )
+        network.set_attn_implementation(ATTENTION)
+    base, base_id, folder = _identity(settings.base)
     torch.manual_seed(settings.seed)
     match settings.method:
         case Method.FULL:
             network = network.float().requires_grad_(True)
         case Method.LORA:
+            if packed is not Quantised.OFF:
+                network = quantise(network, packed, torch.device(device), compute)
             network = _with_lora(network, settings.lora)
             if settings.adapter is not None:
                 _continue_from(network, settings.adapter, base, template, model.tokenizer)
     if settings.checkpoint_gradients:
         network.gradient_checkpointing_enable({"use_reentrant": False})
-    compute = getattr(torch, settings.compute or compute_dtype(model.device))
     learner = Learner(
         network.train(),
         model.tokenizer,
         base,
         base_id,
         settings.method,
-        torch.device(model.device),
+        torch.device(device),
         compute,
+        folder,
     )
     count = sum(parameter.numel() for parameter in learner.learning().values())
     _log.info("training method=%s weights=%d compute=%s", settings.method, count, compute)
     return learner
 
 
-def compile_layers(learner: Learner) -> None:
-    """Have torch compile each layer for the one shape of batch that training uses."""
-    for layer in learner.decoder.layers:
-        layer.compile(dynamic=False)
+def arithmetic(learner: Learner) -> AbstractContextManager[Any]:
+    """The context in which a learner's passes are computed."""
+    narrow = learner.compute != torch.float32
+    return torch.autocast(learner.device.type, learner.compute, enabled=narrow)
 
 
-def _identity(base: str | None) -> tuple[BaseCard, str]:
-    """What cards say of the base, and the name that adapter_config.json gives it."""
+def check_against(
+    learner: Learner, plain: Callable[[], Tensor], ours: Callable[[], Tensor]
+) -> None:
+    """Compare the network's own logits of a few tokens with ours. *Shape:* `[tokens, vocab]`.
+
+    Raises UnsupportedModel where a pass fails, or log-probabilities differ by more than rounding.
+    """
+    name = type(learner.plain).__name__
+    learner.network.eval()
+    try:
+        with torch.no_grad(), arithmetic(learner):
+            wanted = plain().float().log_softmax(-1)
+            found = ours().log_softmax(-1)
+    except (TypeError, AttributeError, KeyError, ValueError, RuntimeError) as fault:
+        raise UnsupportedModel(f"{name} cannot be run in batches of ours: {fault}") from fault
+    finally:
+        learner.network.train()
+    gap = float((found - wanted).square().mean().sqrt())
+    # bf16 keeps 8 bits, and int8 rounds what it is shown; through many layers that makes some
+    # percent. A wrong run is far off.
+    exact = learner.compute == torch.float32 and not is_quantised(learner.plain)
+    tolerance = 1e-3 if exact else 0.2
+    if not gap <= tolerance * float(wanted.std()):
+        raise UnsupportedModel(
+            f"{name} does not compute the same in batches of ours as alone (log-probabilities "
+            f"differ by {gap:.3g} on average), so it would learn the wrong thing"
+        )
+
+
+def _identity(base: str | None) -> tuple[BaseCard, str, Path]:
+    """What cards say of the base, the name that adapter_config.json gives it, and its folder."""
     if base is None:
         folder = embedded.embedded_base()
         card = BaseCard(_EMBEDDED_NAME, fingerprint(folder), embedded.GGUF_SHA256)
-        return card, _EMBEDDED_HUB_ID
+        return card, _EMBEDDED_HUB_ID, folder
     folder = hub.folder(base)
-    name = folder.name if Path(base).is_dir() else base
+    name = hub.public_name(base)
     if internlm2_folder.is_internlm2(folder):
         folder = internlm2_folder.llama_folder(folder)
-    return BaseCard(name, fingerprint(folder)), base
+    return BaseCard(name, fingerprint(folder)), name, folder
 
 
 def _with_lora(network: Any, lora: Lora) -> Any:
@@ -150,7 +205,7 @@ def _with_lora(network: Any, lora: Lora) -> Any:
         bias="none",
         use_rslora=lora.rslora,
         use_dora=lora.dora,
-        task_type="CAUSAL_LM",
+        task_type="SEQ_2_SEQ_LM" if network.config.is_encoder_decoder else "CAUSAL_LM",
     )
     try:
         with warnings.catch_warnings():
@@ -229,89 +284,3 @@ def _continue_from(
             f"lora.rank say: {', '.join(different[:3]) or 'the shapes differ'}"
         )
     peft.set_peft_model_state_dict(network, {n: w.float() for n, w in found.items()})
-
-
-class Scorer(torch.nn.Module):
-    """Maps a batch to the sum of the losses of its answer tokens: what is differentiated."""
-
-    def __init__(self, learner: Learner) -> None:
-        super().__init__()
-        self.network = learner.network  # so that its weights are this module's
-        self._learner = learner
-        self._head = OutputHead(learner.plain)
-        self._windows = windows(learner.plain.config.get_text_config())
-
-    @property
-    def vocabulary(self) -> int:
-        return self._head.vocabulary
-
-    def masks(self, batch: Batch) -> Masks:
-        """What `forward` must be told of each place's sight."""
-        return masks(batch, self._windows, self._learner.compute)
-
-    def forward(self, batch: Batch, packed_masks: Masks) -> Tensor:
-        """The summed cross-entropy, in fp32; exact where the batch has no candidates."""
-        return torch.nn.functional.cross_entropy(
-            self.logits(batch, packed_masks), batch.targets, ignore_index=IGNORED, reduction="sum"
-        )
-
-    def logits(self, batch: Batch, packed_masks: Masks) -> Tensor:
-        """Of each scored place, over the candidates. *Shape:* fp32 `[answers, candidates]`."""
-        learner = self._learner
-        narrow = learner.compute != torch.float32
-        with torch.autocast(learner.device.type, learner.compute, enabled=narrow):
-            hidden = hidden_states(learner.decoder, batch, packed_masks)
-            chosen = hidden.flatten(0, 1)[batch.scored]
-            return self._head.logits(chosen, batch.candidates)
-
-
-def check_packing(scorer: Scorer) -> None:
-    """Compare a packed row with the network's own plain passes on a few tokens.
-
-    Raises UnsupportedModel when they differ: a network whose layers look at more than positions
-    and what attention gives them.
-    """
-    from b2ner.training.batches import Row, collate
-    from b2ner.training.examples import Bundle, Example
-
-    learner = scorer._learner
-    generator = torch.Generator().manual_seed(0)
-
-    def some(count: int) -> tuple[int, ...]:
-        drawn = torch.randint(3, scorer.vocabulary, (count,), generator=generator)
-        return tuple(drawn.tolist())
-
-    head = some(9)
-    examples = tuple(Example(n, some(5 + n), some(4)) for n in range(2))
-    batch = collate([Row((Bundle(head, examples, 0.0),), 0.0)], 48).to(learner.device)
-    learner.network.eval()
-    learner.plain.set_attn_implementation("eager")
-    try:
-        with torch.no_grad():
-            plain = []
-            for example in examples:
-                row = torch.tensor(
-                    [[*head, *example.body, *example.answer[:-1]]], device=learner.device
-                )
-                with torch.autocast(
-                    learner.device.type, learner.compute, enabled=learner.compute != torch.float32
-                ):
-                    plain.append(learner.plain(input_ids=row).logits[0, -4:].float())
-            learner.plain.set_attn_implementation(ATTENTION)
-            ours = scorer.logits(batch, scorer.masks(batch))[:8].log_softmax(-1)
-    except (TypeError, AttributeError, KeyError, ValueError, RuntimeError) as fault:
-        raise UnsupportedModel(
-            f"{type(learner.plain).__name__} cannot be run on packed rows: {fault}"
-        ) from fault
-    finally:
-        learner.plain.set_attn_implementation(ATTENTION)
-        learner.network.train()
-    wanted = torch.cat(plain).log_softmax(-1)
-    gap = float((ours - wanted).square().mean().sqrt())
-    # bf16 keeps 8 bits; through many layers that makes some percent. A wrong run is far off.
-    tolerance = 1e-3 if learner.compute == torch.float32 else 0.2
-    if not gap <= tolerance * float(wanted.std()):
-        raise UnsupportedModel(
-            f"{type(learner.plain).__name__} does not compute the same on packed rows as alone "
-            f"(log-probabilities differ by {gap:.3g} on average), so it would learn the wrong thing"
-        )

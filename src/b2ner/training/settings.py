@@ -56,6 +56,14 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class Quantised(StrEnum):
+    """How a base that does not learn is kept in memory, beside its adapter (QLoRA)."""
+
+    OFF = "off"
+    NF4 = "nf4"  # 4 bits
+    INT8 = "int8"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Regularisation:
     """How prompts vary; all of it is drawn anew for every prompt of every epoch."""
@@ -64,17 +72,26 @@ class Regularisation:
     fewest_labels: Count = 0  # when set, a prompt asks for a random number of labels from here on
     label_dropout: Share = 0.10  # of labels that leave the prompt, with their mentions (published)
     shuffle_labels: bool = True  # published
+    mixed_grain: Share = 0.0  # of prompts with broader names in place of, or beside, some labels
     borrowed_labels: Count = 0  # at most so many labels of other label sets, for which none stands
     recased_prompts: Share = 0.0  # of prompts whose labels are all in other capitals
     kept_without_entities: Share = 1.0  # of texts without a mention of what is asked
+    tokenised_texts: Share = 0.0  # of texts with blanks around punctuation
+    lowercased_texts: Share = 0.0  # of texts in lower case
+    unpunctuated_texts: Share = 0.0  # of texts without the punctuation around words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Rows:
-    """How texts are laid into rows, and rows into steps."""
+    """How texts are laid into rows, and rows into steps.
+
+    For an encoder-decoder a row is one text, and its places are those of the prompt.
+    """
 
     places: Annotated[int, Field(ge=16)] = 384  # tokens of a row; attention cost grows with it
     per_step: Positive = 4  # rows of one optimiser step, over all processes
+    # When set, in place of it: a step takes rows until it has, on average, so many texts.
+    samples_per_step: Count = 0
     at_once: Positive = 4  # rows of one pass through the network; less is accumulated
     together: Positive = 8  # texts that are asked for one drawn label set
 
@@ -89,6 +106,7 @@ class Lora:
     targets: tuple[str, ...] = ("all-linear",)
     rslora: bool = False
     dora: bool = False
+    quantised: Quantised = Quantised.OFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -136,6 +154,7 @@ class Saving:
 
     every_minutes: Annotated[float, Field(gt=0)] = 10
     every_steps: Count = 0  # 0: by time only
+    every_epoch: bool = False  # also after the step in which an epoch ends
     keep_last: Positive = 2
     keep_best: Count = 1  # by the score that `on_checkpoint` gives
     log_every_steps: Positive = 10
@@ -149,6 +168,8 @@ class CardText:
 
     licence: LicenceClass = LicenceClass.RESEARCH
     training: str = "Not described."
+    # By name of a data set, or of a folder that holds several; the rest counts as not stated.
+    licences: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -160,6 +181,8 @@ class TrainSettings:
     moments: bool = False  # go on with the optimiser's moments too: `adapter` is a checkpoint
     template: str = "published"
     own_prompts: tuple[str, ...] = ("en", "zh")  # languages asked in their own words; others: en
+    # More wordings of the template's prompts, a file in the published form; one is drawn for each.
+    wordings: Path | None = None
     seed: int = 23  # published: 23, 33, 34, 42
     method: Method = Method.LORA
     device: str | None = None
@@ -176,7 +199,7 @@ class TrainSettings:
     card: CardText = Field(default_factory=CardText)
 
     def __post_init__(self) -> None:
-        if self.rows.per_step % self.rows.at_once:
+        if self.rows.per_step % self.rows.at_once and not self.rows.samples_per_step:
             raise ValueError(
                 f"rows.per_step ({self.rows.per_step}) must be a multiple of rows.at_once "
                 f"({self.rows.at_once})"
@@ -185,6 +208,8 @@ class TrainSettings:
             raise ValueError("regularisation.fewest_labels is above regularisation.label_limit")
         if self.method is Method.FULL and self.adapter is not None:
             raise ValueError("method = 'full' trains the base itself: leave `adapter` out")
+        if self.method is Method.FULL and self.lora.quantised is not Quantised.OFF:
+            raise ValueError("method = 'full' trains the base itself: leave lora.quantised out")
         if self.moments and self.adapter is None:
             raise ValueError("moments = true needs `adapter`, the checkpoint that holds them")
 

@@ -2,69 +2,55 @@
 
 The run's folder holds `run.json` (settings as resolved, data and template by their hashes,
 versions, how it ended), `rejected.jsonl` (rows that were not learned from, and why) and what
-`training.train` writes: `checkpoints/`, `metrics.jsonl`, `left_out.json`.
+`training.train` writes: `checkpoints/`, `metrics.jsonl`, `left_out.json`. With `[scoring]`, the
+scores of its checkpoints stand beside them (`checkpoint_scores`).
 """
 
 from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+from typing import TYPE_CHECKING
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 import b2ner
 from b2ner import files
-from b2ner.corpus.published import published_labels, read_published
-from b2ner.corpus.readers import Annotation
-from b2ner.corpus.sheets import SUFFIX, SheetText, read_sheet
-from b2ner.corpus.subset import subset
-from b2ner.errors import DataError
+from b2ner.errors import B2nerError, DataError
+from b2ner.evaluation.scores import Measure, headline
 from b2ner.prompting.template import load_template
 from b2ner.records import Rejected, Sample
-from b2ner.training.settings import Positive, TrainSettings, read_toml
+from b2ner.training.settings import TrainSettings, read_toml
+from b2ner.workflows import sources
+from b2ner.workflows.checkpoint_scores import CheckpointScores, Scored
+from b2ner.workflows.predict import Progress
+from b2ner.workflows.scored_texts import Scoring, TextSet
+from b2ner.workflows.tensorboard import Events
 
 if TYPE_CHECKING:
-    from b2ner.training.loop import Metrics, Trained
+    from b2ner.training.loop import Trained
+    from b2ner.training.metrics import Metrics
 
 RUN = "run.json"
 REJECTED = "rejected.jsonl"
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors")
+_CURVES = (
+    "loss",
+    "learning_rate",
+    "gradient_norm",
+    "samples_per_s",
+    "tokens_per_s",
+    "answer_tokens_per_s",
+    "epoch",
+)
 _STRICT = ConfigDict(extra="forbid")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
-class SheetsData:
-    """Annotated sheets of a folder. `only` and `leave_out` name sheets, or blocks: `en-film:3`."""
-
-    kind: Literal["sheets"]
-    path: Path
-    only: tuple[str, ...] = ()  # empty: all
-    leave_out: tuple[str, ...] = ()
-    limit: Positive | None = None  # samples, chosen by a fixed seed
-    repeat: Positive = 1  # how often each is shown in an epoch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
-class PublishedData:
-    """A folder in the published layout: PATH/<task key>/<data set>/<split>.json."""
-
-    kind: Literal["published"]
-    path: Path
-    only: tuple[str, ...] = ()  # data sets; empty: all
-    leave_out: tuple[str, ...] = ()
-    split: str = "train"
-    limit: Positive | None = None  # samples of each data set, chosen by a fixed seed
-    repeat: Positive = 1
-
-
-Source = Annotated[SheetsData | PublishedData, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -72,25 +58,20 @@ class RunConfig(TrainSettings):
     """What one TOML file says: where the run goes, what it learns from, and all settings."""
 
     folder: Path
-    data: tuple[Source, ...]
+    data: tuple[sources.Source, ...]
+    scoring: Scoring | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFile:
-    """What was read of one file."""
+def read_config(path: Path, *, folder: Path | None = None, seed: int | None = None) -> RunConfig:
+    """The run that a file describes, into another folder or with another seed where one is given.
 
-    path: str
-    sha256: str
-    samples: int
-    rejected: int
-
-
-def read_config(path: Path, *, folder: Path | None = None) -> RunConfig:
-    """The run that a file describes, into another folder where one is given.
-
-    Raises DataError that names every fault of the file.
+    With a seed alone, the folder is the file's with `-seed33` behind its name. Raises DataError
+    that names every fault of the file.
     """
     config = read_toml(path, RunConfig)
+    if seed is not None:
+        beside = config.folder.with_name(f"{config.folder.name}-seed{seed}")
+        config = replace(config, seed=seed, folder=beside)
     return config if folder is None else replace(config, folder=folder)
 
 
@@ -99,18 +80,30 @@ def run(
     *,
     resume: bool = False,
     time_limit_s: float | None = None,
-    on_checkpoint: Callable[[Path], float | None] | None = None,
     on_metrics: Callable[[Metrics], None] | None = None,
+    on_scoring: Callable[[Progress], None] | None = None,
+    on_scores: Callable[[Scored], None] | None = None,
 ) -> Trained:
-    """Train as a config says. Raises DataError, and ModelError as `training.train` does."""
-    from b2ner.training.loop import train
+    """Train as a config says, and score checkpoints; `on_scoring` is told of each text scored.
 
+    Raises DataError, and ModelError as `training.train` does.
+    """
+    from b2ner.training import checkpoints
+    from b2ner.training.loop import CHECKPOINTS, check_device, train
+
+    check_device(config.device)
     samples, rejected, read = read_data(config)
+    _check_data(samples, rejected, read)
+    broader = sources.broader_names(config.data)
     template = load_template(config.template)
     described: dict[str, object] = {
         "b2ner": b2ner.__version__,
         "config": _resolved(config),
-        "template": {"id": template.id, "sha256": template.sha256},
+        "template": {
+            "id": template.id,
+            "sha256": template.sha256,
+            "wordings": config.wordings and files.sha256(config.wordings),
+        },
         "data": [asdict(file) for file in read],
         "versions": _versions(),
         "status": "running",
@@ -119,25 +112,47 @@ def run(
     def describe(outcome: dict[str, object]) -> None:
         files.write_json(config.folder / RUN, {**described, **outcome})
 
+    events = Events(config.folder)
     began = False
 
-    def first_metrics(line: Metrics) -> None:
+    def measured(line: Metrics) -> None:
         nonlocal began
         if not began:
             describe({})
             began = True
+        events.add(line.step, {f"train/{name}": getattr(line, name) for name in _CURVES})
         if on_metrics is not None:
             on_metrics(line)
 
-    done = train(
-        config,
-        samples,
-        config.folder,
-        resume=resume,
-        time_limit_s=time_limit_s,
-        on_checkpoint=on_checkpoint,
-        on_metrics=first_metrics,
-    )
+    def scored(result: Scored) -> None:
+        events.add(result.step, _score_curves(result))
+        if on_scores is not None:
+            on_scores(result)
+
+    scorer = None
+    if config.scoring is not None:
+        scorer = CheckpointScores(
+            config.scoring, config, config.folder, on_scores=scored, on_progress=on_scoring
+        )
+        _check_apart(scorer.texts, samples)
+    try:
+        done = train(
+            config,
+            samples,
+            config.folder,
+            broader=broader,
+            resume=resume,
+            time_limit_s=time_limit_s,
+            on_checkpoint=scorer,
+            on_metrics=measured,
+        )
+    except B2nerError as problem:
+        if began:
+            with suppress(DataError):  # the disk may be full; what counts is the first error
+                describe({"status": f"stopped: {problem}"})
+        raise
+    finally:
+        events.close()
     rejected += done.rejected
     rows = [files.encode(asdict(row)) + b"\n" for row in rejected]
     files.write_atomic(config.folder / REJECTED, rows)
@@ -146,6 +161,8 @@ def run(
             "status": "finished" if done.finished else "stopped by the time limit",
             "checkpoint": done.checkpoint.relative_to(config.folder).as_posix(),
             "best": done.best and done.best.relative_to(config.folder).as_posix(),
+            "scores": checkpoints.scores(config.folder / CHECKPOINTS),
+            "unscored": [asdict(row) for row in scorer.unscored] if scorer is not None else [],
             "progress": asdict(done.progress),
             "rejected": len(rejected),
             "left_out": dict(done.left_out),
@@ -154,92 +171,42 @@ def run(
     return replace(done, rejected=tuple(rejected))
 
 
-def read_data(config: RunConfig) -> tuple[list[Sample], list[Rejected], list[DataFile]]:
-    """All samples of a run in the order of its config, what was rejected, and the files read.
-
-    Raises DataError where a source holds nothing, or a name in `only` or `leave_out` is not there.
-    """
-    samples: list[Sample] = []
-    rejected: list[Rejected] = []
-    read: list[DataFile] = []
-    for source in config.data:
-        for path, rows in _files(source):
-            kept = [row for row in rows if isinstance(row, Sample)]
-            bad = [row for row in rows if isinstance(row, Rejected)]
-            if source.limit is not None:
-                chosen = subset(len(kept), source.limit)
-                kept = [sample for number, sample in enumerate(kept) if number in chosen]
-            samples += kept * source.repeat
-            rejected += bad
-            read.append(
-                DataFile(
-                    path=path.as_posix(),
-                    sha256=files.sha256(path),
-                    samples=len(kept),
-                    rejected=len(bad),
-                )
-            )
-    _log.info("data files=%d samples=%d rejected=%d", len(read), len(samples), len(rejected))
-    return samples, rejected, read
+def read_data(config: RunConfig) -> tuple[list[Sample], list[Rejected], list[sources.DataFile]]:
+    """What `sources.read_sources` reads for a run."""
+    return sources.read_sources(config.data, load_template(config.template), seed=config.seed)
 
 
-def _files(source: SheetsData | PublishedData) -> Iterator[tuple[Path, list[Sample | Rejected]]]:
-    """The files of a source that are asked for, each with its rows."""
-    match source:
-        case SheetsData():
-            yield from _sheets(source)
-        case PublishedData():
-            yield from _published(source)
-        case _:
-            assert_never(source)
-
-
-def _sheets(source: SheetsData) -> Iterator[tuple[Path, list[Sample | Rejected]]]:
-    paths = sorted(source.path.glob(f"*{SUFFIX}"))
-    if not paths:
-        raise DataError(f"{source.path}: holds no sheet (NAME{SUFFIX})")
-    known: set[str] = set()
-    for path in paths:
-        rows: list[Sample | Rejected] = []
-        for row in read_sheet(path):
-            if isinstance(row, SheetText):
-                names = {path.stem, row.sample.source}
-                known |= names
-                if _chosen(names, source):
-                    rows.append(row.sample)
-            elif _chosen({path.stem}, source):
-                rows.append(row)
-        if rows:
-            yield path, rows
-    _check_names(source, known)
-
-
-def _published(source: PublishedData) -> Iterator[tuple[Path, list[Sample | Rejected]]]:
-    paths = sorted(source.path.glob(f"NER*/*/{source.split}.json"))
-    if not paths:
+def _check_data(
+    samples: Sequence[Sample], rejected: Sequence[Rejected], read: Iterable[sources.DataFile]
+) -> None:
+    """Say which files gave no sample. Raises DataError where none did."""
+    empty = [f"{file.path} ({file.rejected} rows rejected)" for file in read if not file.samples]
+    for file in empty if samples else ():
+        _log.warning("there is no sample to train on in %s", file)
+    if not samples:
+        first = f"; the first is {rejected[0].place}: {rejected[0].detail}" if rejected else ""
         raise DataError(
-            f"{source.path}: holds no NER*/<data set>/{source.split}.json in the published layout"
+            f"there is no sample to train on in {', '.join(empty) or 'any data source'}{first}"
         )
-    _check_names(source, {path.parent.name for path in paths})
-    for path in paths:
-        name, task = path.parent.name, path.parent.parent.name
-        if _chosen({name}, source):
-            language = task.split("_")[1] if "_" in task else "en"
-            annotation = Annotation(published_labels(path.parent), language, f"{name}/{path.stem}")
-            yield path, list(read_published(path, annotation))
 
 
-def _chosen(names: set[str], source: SheetsData | PublishedData) -> bool:
-    wanted = not source.only or not names.isdisjoint(source.only)
-    return wanted and names.isdisjoint(source.leave_out)
+def _check_apart(texts: Iterable[TextSet], samples: Iterable[Sample]) -> None:
+    """Say which scored texts are trained on: their scores say little."""
+    learned = {sample.text for sample in samples}
+    for found in texts:
+        common = sum(text in learned for text in found.texts)
+        if common:
+            size = len(found.rows)
+            _log.warning("%d of the %d scored texts of %s are trained on", common, size, found.name)
 
 
-def _check_names(source: SheetsData | PublishedData, known: set[str]) -> None:
-    if unknown := {*source.only, *source.leave_out} - known:
-        raise DataError(
-            f"{source.path}: there is no {', '.join(sorted(unknown))}, which the config names in "
-            "`only` or `leave_out`"
-        )
+def _score_curves(scored: Scored) -> dict[str, float]:
+    """The scores by the names of their curves: means, and the F1 of each data set."""
+    means = {f"score/{measure.value}": scored.scores.average(measure) for measure in Measure}
+    curves = {name: value for name, value in means.items() if value is not None}
+    for found in scored.scores.datasets:
+        curves[f"score/{found.group}/{found.dataset}"] = headline(found.surface_set)
+    return curves
 
 
 def _resolved(config: RunConfig) -> object:
