@@ -9,8 +9,11 @@ from typer.testing import CliRunner
 
 import b2ner
 from b2ner.cli.main import app
+from b2ner.training import train
+from b2ner.training.settings import Saving
 from tests.model.test_adapters import make_adapter
 from tests.tiny import tiny_folder, tiny_network
+from tests.training.runs import SAMPLES, settings, tiny_base
 from tests.workflows import hub_stand_in
 
 BASE = ("--base", "someone/llama")
@@ -39,6 +42,18 @@ def test_merge(adapter: Path, tmp_path: Path) -> None:
     assert (code, "is no folder" in err) == (3, True)
     code, _, err = command("merge", adapter, "-o", tmp_path / "other", "--base", base, "--dtype=x")
     assert (code, "none of bf16" in err) == (3, True)
+
+
+def test_average(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    plan = settings(tiny_base(tmp_path), steps=3, saving=Saving(every_steps=1, keep_last=3))
+    train(plan, SAMPLES, run)
+    made = sorted((run / "checkpoints").glob("step-*"))
+    mean = tmp_path / "mean"
+    assert command("average", *made, "-o", mean)[:2] == (0, str(mean))
+    assert b2ner.load(tmp_path / "gemma3", adapter=mean).extract("Ada", ["person"]).text == "Ada"
+    code, _, err = command("average", made[0], "-o", mean)
+    assert (code, "two checkpoints" in err) == (2, True)
 
 
 def test_card(adapter: Path) -> None:

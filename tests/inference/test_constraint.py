@@ -91,13 +91,18 @@ def written_by_definition(space: AnswerSpace, longest: int) -> set[str]:
 
 
 def has_places(space: AnswerSpace, items: Sequence[tuple[str, str]]) -> bool:
-    """Whether each item can have a place that no equal one has; none before the last, if ordered."""
+    """Whether each item can have a place that no equal one has.
+
+    In an ordered form: places that go on, by start and then the longer first.
+    """
     places = [
-        [span.start for span in segments.occurrences(space.chunks, words)] for _, words in items
+        [(span.start, -len(words)) for span in segments.occurrences(space.chunks, words)]
+        for _, words in items
     ]
     return any(
-        len(set(zip(items, chosen, strict=True))) == len(items)
-        and (not space.form.ordered or list(chosen) == sorted(chosen))
+        all(a < b for a, b in itertools.pairwise(chosen))
+        if space.form.ordered
+        else len(set(zip(items, chosen, strict=True))) == len(items)
         for chosen in itertools.product(*places)
     )
 
@@ -106,6 +111,7 @@ def has_places(space: AnswerSpace, items: Sequence[tuple[str, str]]) -> bool:
     ("labels", "text", "longest"),
     [
         pytest.param(("a",), "x y x", 22, id="a word before and behind another"),
+        pytest.param(("a", "b"), "x y", 17, id="a mention and the beginning of it"),
         pytest.param(("a",), "x", 12, id="one word, used up at once"),
         pytest.param(("a", "b"), "x", 14, id="used up under one label, free under the other"),
         pytest.param(("a",), "x x", 24, id="a word twice"),

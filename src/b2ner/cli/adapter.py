@@ -1,4 +1,4 @@
-"""`b2ner adapter`: an adapter merged into its base, described for others, pushed to the hub."""
+"""`b2ner adapter`: adapters averaged, merged into their base, described, pushed to the hub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from b2ner import files
 from b2ner.errors import InputError
 from b2ner.workflows import share
 
-app = typer.Typer(help="Merge, describe and share adapters.", no_args_is_help=True)
+app = typer.Typer(help="Average, merge, describe and share adapters.", no_args_is_help=True)
 
 _Adapter = Annotated[Path, typer.Argument(help="The adapter's folder, such as a checkpoint.")]
 _Base = Annotated[
@@ -48,6 +48,23 @@ def merge_command(
     b2ner loads it with --base, and other programs like any model in safetensors.
     """
     typer.echo(share.merge(adapter, output, base=base, dtype=dtype))
+
+
+@app.command("average")
+def average_command(
+    checkpoints: Annotated[
+        list[Path], typer.Argument(help="Checkpoints of one run: RUN/checkpoints/step-*.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The new adapter's folder.")],
+) -> None:
+    """Write the mean of a run's checkpoints as an adapter.
+
+    The mean of late checkpoints is often better than each of them, most of all before the learning
+    rate has come down.
+    """
+    from b2ner.training.checkpoints import average
+
+    typer.echo(average(checkpoints, output))
 
 
 @app.command("card")

@@ -36,7 +36,7 @@ class AnswerForm(Protocol):
 
     @property
     def ordered(self) -> bool:
-        """Whether mentions stand by their places in the text, so that none goes back."""
+        """Whether mentions stand by their places in the text, each place once."""
         ...
 
     def check(self, labels: Sequence[str]) -> None:

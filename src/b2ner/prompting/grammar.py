@@ -52,17 +52,22 @@ class AnswerSpace:
         )
 
     def _fits(self, mentions: Sequence[Mention]) -> bool:
-        """Whether each mention has a place of its own; in an ordered form, none before the last."""
+        """Whether each mention has a place of its own; in an ordered form, one behind the last."""
         placed: dict[Mention, int] = {}
-        floor = 0
+        last = (-1, 0)
         for mention in mentions:
-            first = placed.get(mention, -1) + 1
             starts = (span.start for span in segments.occurrences(self.chunks, mention.text))
-            place = next((start for start in starts if start >= max(floor, first)), None)
+            free = (
+                start
+                for start in starts
+                if start > placed.get(mention, -1)
+                and (not self.form.ordered or (start, -len(mention.text)) > last)
+            )
+            place = next(free, None)
             if place is None:
                 return False
             placed[mention] = place
-            floor = place if self.form.ordered else 0
+            last = (place, -len(mention.text))
         return True
 
     @cached_property

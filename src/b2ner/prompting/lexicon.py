@@ -1,8 +1,9 @@
 """What a text and a label set allow as the next item of an answer, after those before it.
 
 A (label, span) pair may be answered once for each place of its span. In an ordered form, an item
-takes the first place of its span that is not before the place of the item before it: the answer
-follows the text and cannot go round in circles. In the other, only the number counts.
+takes the first place of its span that comes after that of the item before it, by start and then the
+longer first: the answer follows the text, cannot go round in circles, and gives the words at one
+place one label. In the other, only the number counts.
 
 `Progress` asks for the items that may come, in Lark form, and never opens a border behind which
 none could.
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, takewhile
 
 from b2ner import segments
 from b2ner.prompting.answer import BORDER
@@ -27,10 +29,11 @@ Pair = tuple[str, str]  # a label and a span's words
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What the items so far have used: all pairs in order, or those at the last place."""
+    """What the items so far have used: all pairs, or, in an ordered form, the last place."""
 
     pairs: tuple[Pair, ...] = ()
-    floor: int = 0  # where the last item stands; 0 where only the number counts
+    floor: int = -1  # where the last item begins
+    length: int = 0  # how many characters its words have
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,80 +201,98 @@ class CountedLexicon(Lexicon):
 
 
 class OrderedLexicon(Lexicon):
-    """Items by their places in the text, the first place that is left for each."""
+    """Items by their places in the text: by start, the longer first; each place once."""
 
     def after(self, used: Used, pair: Pair) -> Used | None:
-        place = self._place(used, pair)
-        if place is None or pair == self._final(used):
+        label, span = pair
+        place = self._place(used, span)
+        if place is None or self._bars(label, span) or self._ends(place, span):
             return None
-        there = used.pairs if place == used.floor else ()
-        return Used((*there, pair), place)
+        return Used(floor=place, length=len(span))
 
     def differs(self, used: Used, before: Used) -> bool:
         return True
 
     def items(self, name: str, used: Used) -> Items:
         item, span = f"R{name}", f"SPAN{name}"
-        gone = [pair for pair in used.pairs if self._place(used, pair) is None]
-        first = bisect_left(self._borders, used.floor)
-        rules = [self._span_rule(span, self._chunks[first:]), self._item_rule(item, span, gone)]
-        final = self._final(used)
-        if final is None:
+        first = bisect_right(self._borders, used.floor)
+        shorter = list(filter(self._allowed, self._shorter(used.floor, used.length)))
+        rules = [
+            self._span_rule(f"LATER{name}", self._chunks[first:]),
+            " | ".join([f"{span}: LATER{name}", *map(quoted, shorter)]),
+            self._item_rule(item, span, ()),
+        ]
+        place, final = self._last
+        if self._place(used, final) != place:
             # Behind a border the rules are made anew, so one more item stands for all.
             return Items(rules, [(item, f' ("; " {item})?')])
-        if used.floor == self._last[0]:  # nothing else is left
+        if not self._others(used, [words for words in shorter if words != final]):
             return Items(rules, [(item, "")])
         inner = f"N{name}"
-        rules.append(self._item_rule(inner, span, [*gone, final]))
+        rules.append(self._item_rule(inner, f"({span} & ~{quoted(final)})", ()))
         return Items(rules, [(item, ""), (inner, f' "; " {item}')])
 
     @cached_property
     def shared_rules(self) -> list[str]:
         return self._words
 
-    def _place(self, used: Used, pair: Pair) -> int | None:
-        """The first place for the pair; None when there is none."""
-        label, span = pair
-        if self._bars(label, span):
-            return None
+    def _place(self, used: Used, span: str) -> int | None:
+        """The first place of the span after the last item's; None when there is none."""
         places = self._places(span)
-        floor = used.floor + (pair in used.pairs)
+        floor = used.floor if len(span) < used.length else used.floor + 1
         number = bisect_left(places, floor)
         return places[number] if number < len(places) else None
 
-    def _final(self, used: Used) -> Pair | None:
-        """The pair behind which nothing could come: the only one that is left at the last place."""
-        place, pairs = self._last
-        left = pairs - frozenset(used.pairs) if used.floor == place else pairs
-        if len(left) != 1:
-            return None
-        (pair,) = left
-        return pair if self._place(used, pair) == place else None
+    def _ends(self, place: int, span: str) -> bool:
+        """Whether nothing can come after those words at that place."""
+        return (place, span) == self._last
+
+    def _others(self, used: Used, shorter: Sequence[str]) -> bool:
+        """Whether there are items left that something could follow."""
+        place, final = self._last
+        if shorter:
+            return True
+        begin = bisect_right(self._borders, used.floor)
+        between = self._solid[bisect_left(self._solid, begin) :]
+        return any(
+            self._allowed(words)
+            for first in between
+            if self._borders[first] <= place
+            for words in self._from(first)
+            if (self._borders[first], words) != (place, final)
+        )
+
+    def _allowed(self, span: str) -> bool:
+        """Whether the span may be an item under at least one label."""
+        return any(not self._bars(label, span) for label in self._labels)
+
+    def _shorter(self, place: int, length: int) -> list[str]:
+        """The spans that begin at a place and are shorter than so many characters."""
+        if place < 0:
+            return []
+        spans = self._from(bisect_left(self._borders, place))
+        return list(takewhile(lambda words: len(words) < length, spans))
+
+    def _from(self, first: int) -> Iterator[str]:
+        """The spans that begin with that chunk, the shorter first."""
+        for last in self._solid[bisect_left(self._solid, first) :]:
+            yield "".join(self._chunks[first : last + 1])
+
+    @cached_property
+    def _solid(self) -> list[int]:
+        """The chunks that are not white space."""
+        return [number for number, chunk in enumerate(self._chunks) if not segments.is_space(chunk)]
 
     @cached_property
     def _borders(self) -> list[int]:
         """Where each chunk begins."""
-        starts, size = [], 0
-        for chunk in self._chunks:
-            starts.append(size)
-            size += len(chunk)
-        return starts
+        return list(accumulate(map(len, self._chunks), initial=0))[:-1]
 
     @cached_property
-    def _last(self) -> tuple[int, frozenset[Pair]]:
-        """The last place where an item can stand, and all pairs that can stand there."""
-        solid = [
-            number for number, chunk in enumerate(self._chunks) if not segments.is_space(chunk)
-        ]
-        for first in reversed(solid):
-            pairs = frozenset(
-                (label, span)
-                for last in solid
-                if last >= first
-                for span in ["".join(self._chunks[first : last + 1])]
-                for label in self._labels
-                if not self._bars(label, span)
-            )
-            if pairs:
-                return self._borders[first], pairs
-        return 0, frozenset()
+    def _last(self) -> tuple[int, str]:
+        """The last place where an item can stand, and the shortest words that can stand there."""
+        for first in reversed(self._solid):
+            for words in self._from(first):
+                if self._allowed(words):
+                    return self._borders[first], words
+        return len(self._text), ""
