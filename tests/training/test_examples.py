@@ -16,7 +16,7 @@ from b2ner.prompting import answer
 from b2ner.prompting.template import load_template
 from b2ner.records import Entity, Mention, Reason, Sample, Span
 from b2ner.training.examples import Examples, admit
-from b2ner.training.label_sets import draw_labels, strangers_to
+from b2ner.training.label_sets import OtherNames, draw_labels, strangers_to
 from b2ner.training.settings import Regularisation
 from tests.tiny import TOKENIZERS, tiny_tokenizer
 from tests.training.runs import AS_GIVEN, LABELS, SAMPLES, sample
@@ -31,6 +31,7 @@ regularisations = st.builds(
     fewest_labels=st.integers(0, 3),
     label_dropout=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     shuffle_labels=st.booleans(),
+    renamed_labels=st.sampled_from([0.0, 0.5]),  # no label has another name here
     borrowed_labels=st.integers(0, 4),
     recased_prompts=st.sampled_from([0.0, 0.5, 1.0]),
 )
@@ -235,6 +236,7 @@ def test_no_samples() -> None:
 
 FINE = ("singer", "painter", "other person", "city")
 PEOPLE = {"singer": "person", "painter": "person", "other person": "person"}
+COARSER = OtherNames(broader={FINE: PEOPLE})
 
 
 def grained(**more: Any) -> Regularisation:
@@ -244,7 +246,7 @@ def grained(**more: Any) -> Regularisation:
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.4]))
 def test_the_deepest_label_that_is_asked_for_is_the_answer(seed: int, dropout: float) -> None:
     settings = Regularisation(label_dropout=dropout, mixed_grain=1.0)
-    drawn = draw_labels(FINE, FINE, (), settings, random.Random(seed), broader=PEOPLE)
+    drawn = draw_labels(FINE, FINE, (), settings, random.Random(seed), names=COARSER)
     assert set(drawn.asked) <= {*FINE, "person"}
     for label in FINE:
         if label in drawn.asked:
@@ -257,7 +259,7 @@ def test_the_deepest_label_that_is_asked_for_is_the_answer(seed: int, dropout: f
 
 def test_broader_names_stand_alone_or_beside_some_of_theirs() -> None:
     seen = {
-        frozenset(draw_labels(FINE, FINE, (), grained(), random.Random(seed), broader=PEOPLE).asked)
+        frozenset(draw_labels(FINE, FINE, (), grained(), random.Random(seed), names=COARSER).asked)
         for seed in range(200)
     }
     assert frozenset(FINE) in seen

@@ -15,13 +15,14 @@ from typer.testing import CliRunner
 import b2ner
 from b2ner import files
 from b2ner.cli.main import app
+from b2ner.corpus.data_sets import Role, data_sets
 from b2ner.corpus.task_configs import read_task_config
 from b2ner.errors import DataError
 from b2ner.inference.task_answers import task_answers
 from b2ner.records import Task
 from b2ner.training.shown import shown_with
 from b2ner.workflows import train as training
-from b2ner.workflows.sources import TasksData
+from b2ner.workflows.sources import PublishedData, SheetsData, TasksData
 
 ROOT = Path(__file__).parents[2]
 SHEET = """## labels: person; city
@@ -266,9 +267,28 @@ def test_the_configs_on_our_own_data_are_read(name: str, monkeypatch: pytest.Mon
     assert samples
 
 
+STAGES = ("embedded-open-1", "embedded-open-2")  # of the shipped adapter
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_shipped_adapter_learns_from_open_data_alone(name: str) -> None:
+    config = training.read_config(ROOT / "configs" / f"{name}.toml")
+    sheets, *others = config.data
+    assert isinstance(sheets, SheetsData)
+    named = [data_set for source in others for data_set in source.only]
+    open_sets = {data_set.name: data_set for data_set in data_sets(Role.TRAIN)}
+    assert len(set(named)) == len(named)
+    assert set(named) <= open_sets.keys()
+    called = {label for name in named for label in open_sets[name].names.values()}
+    for source in others:
+        assert isinstance(source, PublishedData)
+        assert set(source.broader) <= called
+    assert f"{len(named)} openly licensed corpora" in config.card.training
+
+
 def test_every_config_is_tried() -> None:
     there = {path.stem for path in (ROOT / "configs").glob("*.toml")}
-    assert there == {*OWN, *(path.stem for path in PUBLISHED)}
+    assert there == {*OWN, *STAGES, *(path.stem for path in PUBLISHED)}
 
 
 @pytest.fixture(scope="module")
@@ -327,3 +347,25 @@ def test_the_task_configs_are_the_published_ones() -> None:
         path.relative_to(SHARED): json.loads(path.read_text()) for path in SHARED.glob("*/*.json")
     }
     assert ours == theirs
+
+
+def test_other_names_of_labels_come_from_a_file_that_decides_the_run(folder: Path) -> None:
+    names = folder / "names.toml"
+    names.write_text('people = [["person", "human being"]]')
+    write_config(folder, more="[regularisation]\nrenamed_labels = 0.5\n")
+    with pytest.raises(DataError, match="renamed_labels needs `synonyms`"):
+        training.read_config(folder / "run.toml")
+    text = (folder / "run.toml").read_text()
+    (folder / "run.toml").write_text(f'synonyms = "{names}"\n{text}')
+    config = training.read_config(folder / "run.toml")
+    training.run(config, time_limit_s=0)
+    told = json.loads((folder / "run" / "run.json").read_text())
+    assert told["synonyms"] == files.sha256(names)
+    names.write_text('people = [["person", "human being", "individual"]]')
+    with pytest.raises(DataError, match="other settings"):
+        training.run(config, resume=True)
+    names.write_text('people = [["human being", "person"]]')  # another order, other draws
+    with pytest.raises(DataError, match="other settings"):
+        training.run(config, resume=True)
+    names.write_text('everybody = [["person", "human being"]]')
+    assert training.run(config, resume=True).finished

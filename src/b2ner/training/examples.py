@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 from b2ner import segments
@@ -28,8 +27,9 @@ from b2ner.prompting.template import Example as Shot
 from b2ner.prompting.template import Kind, Prompt, Template, check_labels
 from b2ner.records import Reason, Rejected, Sample, Task
 from b2ner.training.label_sets import (
-    Broader,
+    OWN_NAMES,
     LabelDraw,
+    OtherNames,
     as_annotated,
     draw_labels,
     strangers_to,
@@ -118,7 +118,6 @@ class _Group:
     shown: Shown
     members: tuple[int, ...]
     strangers: tuple[str, ...]
-    broader: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ class Examples:
         together: int,
         places: int | None = None,
         own_prompts: Sequence[str] = ("en", "zh"),
-        broader: Broader = MappingProxyType({}),
+        names: OtherNames = OWN_NAMES,
     ) -> None:
         """`places` bounds a prompt that shows other texts, with the longest of its own.
 
@@ -163,9 +162,8 @@ class Examples:
         self._seed = seed
         self._together = together
         self._places = places
-        self._groups = _groups(
-            samples, own_prompts, broader, borrowing=settings.borrowed_labels > 0
-        )
+        self._names = names
+        self._groups = _groups(samples, own_prompts, names, settings)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -206,7 +204,9 @@ class Examples:
     def _bundle(self, group: _Group, members: Sequence[int], epoch: int, progress: float) -> Bundle:
         draw = self._draw(group, members, epoch)
         texts = [text for member in members if (text := self._text(group, draw, member, epoch))]
-        descriptions = group.shown.describe(draw.names, self._rng("described", epoch, members[0]))
+        descriptions = group.shown.describe(
+            draw.described, self._rng("described", epoch, members[0])
+        )
         shots = self._shots(group, draw, members, epoch) if texts else []
         while True:
             render = self._renderer(group, draw, descriptions, shots, members[0], epoch)
@@ -233,7 +233,7 @@ class Examples:
             group.strangers,
             self._settings,
             rng,
-            broader=group.broader,
+            names=self._names,
         )
 
     def _text(self, group: _Group, draw: LabelDraw, member: int, epoch: int) -> _Text | None:
@@ -330,7 +330,10 @@ def _varies(group: _Group) -> bool:
 
 
 def _groups(
-    samples: Sequence[Sample], own_prompts: Sequence[str], broader: Broader, *, borrowing: bool
+    samples: Sequence[Sample],
+    own_prompts: Sequence[str],
+    names: OtherNames,
+    settings: Regularisation,
 ) -> list[_Group]:
     """The samples by prompt language, question and what is shown, in order of first appearance."""
     members: dict[tuple[str, TaskQuestion, Shown], list[int]] = {}
@@ -338,18 +341,20 @@ def _groups(
         language = re.split("[-_]", sample.language.strip().lower(), maxsplit=1)[0]
         language = language if language in own_prompts else FALLBACK
         members.setdefault((language, tasks.ask(sample), shown_with(sample)), []).append(number)
-    names: dict[str, dict[str, None]] = {}
+    labels: dict[str, dict[str, None]] = {}
     for language, question, _ in members:
         if question.task is Task.NER:
-            names.setdefault(language, {}).update(dict.fromkeys(question.labels))
+            labels.setdefault(language, {}).update(dict.fromkeys(question.labels))
+    used = names if settings.renamed_labels else OWN_NAMES
     return [
         _Group(
             language,
             question,
             shown,
             tuple(numbers),
-            strangers_to(question.labels, names.get(language, ())) if borrowing else (),
-            broader.get(question.labels, MappingProxyType({})),
+            strangers_to(question.labels, labels.get(language, ()), used)
+            if settings.borrowed_labels
+            else (),
         )
         for (language, question, shown), numbers in members.items()
     ]

@@ -23,7 +23,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 
@@ -43,7 +42,7 @@ from b2ner.training.batches import (
 )
 from b2ner.training.checkpoints import Progress
 from b2ner.training.examples import Examples, admit
-from b2ner.training.label_sets import Broader
+from b2ner.training.label_sets import OWN_NAMES, OtherNames
 from b2ner.training.left_out import LeftOut
 from b2ner.training.metrics import Metrics, Step, Window
 from b2ner.training.network import Learner, open_learner
@@ -77,7 +76,7 @@ def train(
     samples: Iterable[Sample],
     folder: Path,
     *,
-    broader: Broader = MappingProxyType({}),
+    names: OtherNames = OWN_NAMES,
     resume: bool = False,
     time_limit_s: float | None = None,
     on_checkpoint: Callable[[Path], float | None] | None = None,
@@ -86,10 +85,10 @@ def train(
     """Train, and say where the last checkpoint is.
 
     The folder gets `checkpoints/`, `metrics.jsonl` and `left_out.json`. `resume` goes on from its
-    last checkpoint, or begins where there is none. `broader` has the coarser names of label sets
-    that `regularisation.mixed_grain` uses. The time limit ends the run with a checkpoint; loading
-    and `on_checkpoint` count against it, but are no time of training. With several processes all of
-    them call this; the first one writes.
+    last checkpoint, or begins where there is none. `names` has the other names of labels that
+    `regularisation.mixed_grain` and `.renamed_labels` use. The time limit ends the run with a
+    checkpoint; loading and `on_checkpoint` count against it, but are no time of training. With
+    several processes all of them call this; the first one writes.
 
     Raises DataError: no sample that can be used, a folder that holds a run already, settings or
     samples that are not those of the run to be resumed, no room on the disk. ModelError and its
@@ -110,7 +109,7 @@ def train(
             f"{folder} holds a run already, up to {earlier[-1].name}: resume it, or choose another "
             "folder"
         )
-    run = _Run(settings, kept, folder, broader)
+    run = _Run(settings, kept, folder, names)
     if earlier:
         run.go_back_to(earlier[-1])
     run.forget_later()
@@ -194,7 +193,7 @@ class _Run:
         settings: TrainSettings,
         samples: Sequence[Sample],
         folder: Path,
-        broader: Broader,
+        names: OtherNames,
     ) -> None:
         from accelerate import Accelerator, InitProcessGroupKwargs
 
@@ -224,7 +223,7 @@ class _Run:
             together=settings.rows.together,
             places=settings.rows.places,
             own_prompts=settings.own_prompts,
-            broader=broader,
+            names=names,
         )
         scorer = open_scorer(self._learner)
         if settings.compile_layers:
@@ -243,7 +242,7 @@ class _Run:
             checkpoints.restore(Path(settings.adapter), self._learner, self._optimiser)
         self._card = _card(settings, template, self._learner, samples)
         self.progress = Progress(
-            run=_fingerprint(settings, template, self._learner, samples, broader)
+            run=_fingerprint(settings, template, self._learner, samples, names)
         )
         self.elapsed_s = 0.0  # of training, over all sessions
         self.away_s = 0.0  # of loading and scoring, in this session
@@ -528,17 +527,16 @@ def _fingerprint(
     template: Template,
     learner: Learner,
     samples: Sequence[Sample],
-    broader: Broader,
+    names: OtherNames,
 ) -> str:
     """A hash of all that decides which rows come in which order, and what learns from them."""
     values = asdict(settings)
     chosen = [values[name] for name in _DECIDING]
     if settings.wordings is not None:
         chosen.append(files.sha256(settings.wordings))
-    coarser = [(*labels, *pair) for labels, names in broader.items() for pair in names.items()]
     digest = hashlib.sha256(
         json.dumps(
-            [chosen, template.sha256, learner.base.fingerprint, list(map(list, sorted(coarser)))],
+            [chosen, template.sha256, learner.base.fingerprint, names.to_json()],
             sort_keys=True,
         ).encode()
     )

@@ -73,6 +73,7 @@ class Regularisation:
     label_dropout: Share = 0.10  # of labels that leave the prompt, with their mentions (published)
     shuffle_labels: bool = True  # published
     mixed_grain: Share = 0.0  # of prompts with broader names in place of, or beside, some labels
+    renamed_labels: Share = 0.0  # of labels that go by another name, where they have one
     borrowed_labels: Count = 0  # at most so many labels of other label sets, for which none stands
     recased_prompts: Share = 0.0  # of prompts whose labels are all in other capitals
     kept_without_entities: Share = 1.0  # of texts without a mention of what is asked

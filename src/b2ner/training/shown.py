@@ -42,14 +42,13 @@ class Shown:
     def describe(self, names: Mapping[str, str], rng: random.Random) -> dict[str, str]:
         """The descriptions of one prompt, by the label as it stands there.
 
-        `names` says what labels are called in the prompt. A broader name that stands for several
-        labels is none of theirs, so it has no description.
+        `names` says what the labels that may be described are called in the prompt.
         """
         wanted = rng.random() < self.described
         return {
             name: rng.choice(self.descriptions[label])
             for label, name in names.items()
-            if wanted and self.descriptions.get(label) and label.casefold() == name.casefold()
+            if wanted and self.descriptions.get(label)
         }
 
     def vary(self, rng: random.Random, *, wordings: int) -> Variation:

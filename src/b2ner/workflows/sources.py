@@ -23,6 +23,7 @@ from b2ner.corpus.published import LABELS, published_labels, read_data_set, read
 from b2ner.corpus.readers import Annotation
 from b2ner.corpus.sheets import SUFFIX, SheetText, read_sheet
 from b2ner.corpus.subset import subset
+from b2ner.corpus.synonyms import read_synonyms
 from b2ner.corpus.task_configs import (
     AUTO,
     CAPS,
@@ -34,6 +35,7 @@ from b2ner.corpus.task_configs import (
 from b2ner.errors import DataError
 from b2ner.prompting.template import Kind, Template, check_labels
 from b2ner.records import Rejected, Sample
+from b2ner.training.label_sets import OtherNames
 from b2ner.training.settings import Count, Positive, Share
 from b2ner.training.shown import Shown, lesson
 
@@ -154,7 +156,18 @@ def read_sources(
     return samples, rejected, read
 
 
-def broader_names(sources: Iterable[Source]) -> dict[tuple[str, ...], dict[str, str]]:
+def other_names(sources: Iterable[Source], synonyms: Path | None) -> OtherNames:
+    """The other names of labels that a config gives: broader ones by source, synonyms in a file.
+
+    Raises DataError for broader names of labels that no data set of the source has, and what
+    `read_synonyms` says.
+    """
+    groups = read_synonyms(synonyms) if synonyms is not None else ()
+    by_name = {name.casefold(): group for group in groups for name in group}
+    return OtherNames(_broader_names(sources), by_name)
+
+
+def _broader_names(sources: Iterable[Source]) -> dict[tuple[str, ...], dict[str, str]]:
     """The label sets that have broader names in the config, and for which of their labels.
 
     Raises DataError for a label that no data set of the source has.

@@ -60,6 +60,16 @@ class RunConfig(TrainSettings):
     folder: Path
     data: tuple[sources.Source, ...]
     scoring: Scoring | None = None
+    # Names that mean the same, for `regularisation.renamed_labels`: see `corpus.synonyms`.
+    synonyms: Path | None = None
+
+    def __post_init__(self) -> None:
+        TrainSettings.__post_init__(self)
+        if self.regularisation.renamed_labels and self.synonyms is None:
+            raise ValueError(
+                "regularisation.renamed_labels needs `synonyms`, the file of names that mean the "
+                "same"
+            )
 
 
 def read_config(path: Path, *, folder: Path | None = None, seed: int | None = None) -> RunConfig:
@@ -94,7 +104,7 @@ def run(
     check_device(config.device)
     samples, rejected, read = read_data(config)
     _check_data(samples, rejected, read)
-    broader = sources.broader_names(config.data)
+    names = sources.other_names(config.data, config.synonyms)
     template = load_template(config.template)
     described: dict[str, object] = {
         "b2ner": b2ner.__version__,
@@ -105,6 +115,7 @@ def run(
             "wordings": config.wordings and files.sha256(config.wordings),
         },
         "data": [asdict(file) for file in read],
+        "synonyms": config.synonyms and files.sha256(config.synonyms),
         "versions": _versions(),
         "status": "running",
     }
@@ -140,7 +151,7 @@ def run(
             config,
             samples,
             config.folder,
-            broader=broader,
+            names=names,
             resume=resume,
             time_limit_s=time_limit_s,
             on_checkpoint=scorer,
