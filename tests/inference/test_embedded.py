@@ -10,6 +10,8 @@ import pytest
 
 from b2ner import segments
 from b2ner.inference.engine import Finish, Request
+from b2ner.model.adapters import default_adapter
+from b2ner.model.card import read_card
 from b2ner.prompting.grammar import AnswerSpace
 from b2ner.prompting.template import load_template
 
@@ -40,11 +42,13 @@ def crossner() -> list[str]:
 
 
 def requests(texts: list[str], labels: tuple[str, ...] = LABELS) -> list[Request]:
-    template = load_template("published")
+    card = read_card(default_adapter())
+    assert card is not None
+    template = load_template(card.template.id)
     return [
         Request(
             template.render(labels, segments.shown(text), language="en"),
-            AnswerSpace(labels, segments.chunks(segments.shown(text))),
+            AnswerSpace(labels, segments.chunks(segments.shown(text)), template.form),
         )
         for text in texts
     ]

@@ -108,7 +108,7 @@ def test_the_shipped_adapter_has_a_card_for_this_base(embedded_folder: Path) -> 
     assert card.base.gguf_sha256 == embedded.GGUF_SHA256
     assert card.base.fingerprint == fingerprint(embedded_folder)
     assert card.template.sha256 == load_template(card.template.id).sha256
-    assert (card.status, card.licence) == (Status.PROVISIONAL, LicenceClass.RESEARCH)
+    assert (card.status, card.licence) == (Status.RELEASED, LicenceClass.OPEN)
 
 
 def test_the_tokenizer_of_the_embedded_base(embedded_tokenizer: Any) -> None:
