@@ -26,6 +26,7 @@ from b2ner.inference.local import LocalEngine
 from b2ner.inference.ragged import ATTENTION
 from b2ner.model.tokens import bos_ids, encode
 from b2ner.model.weights import LoadedModel, load_model
+from b2ner.prompting.template import load_template
 
 RESULTS = Path(__file__).parent / "results"
 NEW_TOKENS = 160
@@ -75,7 +76,8 @@ def main() -> None:
     machine = describe()
     texts, labels = read(options.data, options.dataset, options.texts)
     model = load_model(dtype=options.dtype)
-    ner = Extractor(LocalEngine(model, rows=options.rows))
+    template = load_template(model.card.template.id if model.card else "published")
+    ner = Extractor(LocalEngine(model, rows=options.rows), template)
     prompts = []
     for text in texts:
         prompt = ner.prompt(text, labels)
