@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from b2ner.corpus.data_sets import Names, Role, data_sets
-from b2ner.prompting import answer
+from b2ner.prompting.forms import LABEL_FIRST, writable
 from b2ner.prompting.template import check_labels
 from b2ner.records import Mention
 
@@ -35,7 +35,7 @@ def test_label_names_can_be_asked_for_and_answered(names):
     for data_set in chain(eval_sets(names), OPEN):
         labels = data_set.labels
         assert check_labels(labels) == labels  # none empty, none twice, none on two lines
-        assert answer.writable([Mention(label, "words") for label in labels], labels)
+        assert writable(LABEL_FIRST, [Mention(label, "words") for label in labels], labels)
     for eval_set in eval_sets(names):
         assert len(eval_set.labels) == len(eval_set.names)
 

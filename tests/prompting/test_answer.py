@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from b2ner import segments
 from b2ner.prompting import answer
+from b2ner.prompting.forms import LABEL_FIRST, writable
 from b2ner.records import Entity, Mention, Prediction, Span
 
 pytestmark = pytest.mark.torchfree
@@ -294,8 +295,8 @@ def test_other_capitals_are_another_label_when_both_are_asked_for():
         pytest.param("a", "bb", ["a", "a: b; c"], False, id="could not"),
     ],
 )
-def test_confusable(label, text, labels, expected):
-    assert answer.confusable(label, text, labels) == expected
+def test_barred(label, text, labels, expected):
+    assert answer.barred(label, tuple(labels)).bars(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -310,7 +311,7 @@ def test_confusable(label, text, labels, expected):
     ],
 )
 def test_writable(mentions, expected):
-    assert answer.writable([Mention(*m) for m in mentions], ["a", "b"]) == expected
+    assert writable(LABEL_FIRST, [Mention(*m) for m in mentions], ["a", "b"]) == expected
 
 
 # -- laws ----------------------------------------------------------------------------------------
@@ -354,7 +355,7 @@ def grammatical(draw):
         Mention(label, span)
         for label in labels
         for span in sorted(spans)
-        if segments.occurrences(chunks, span) and not answer.confusable(label, span, labels)
+        if segments.occurrences(chunks, span) and not answer.barred(label, tuple(labels)).bars(span)
     ]
     if not mentions:
         return labels, chunks, []
@@ -364,7 +365,7 @@ def grammatical(draw):
 @given(grammatical())
 def test_what_we_write_we_read_back(case):
     labels, chunks, mentions = case
-    assert answer.writable(mentions, labels)
+    assert writable(LABEL_FIRST, mentions, labels)
     written = answer.write(mentions)
     free, grounded = answer.read(written, labels), answer.read(written, labels, chunks)
     assert free.mentions == grounded.mentions == tuple(mentions)
@@ -375,7 +376,7 @@ def test_what_we_write_we_read_back(case):
 @given(st.lists(st.tuples(st.sampled_from(HARD), st.text()), max_size=4), hard_labels)
 def test_writable_mentions_come_back_whatever_they_hold(found, labels):
     mentions = [Mention(label, text) for label, text in found]
-    if answer.writable(mentions, labels):
+    if writable(LABEL_FIRST, mentions, labels):
         read = answer.read(answer.write(mentions), labels)
         assert read.mentions == tuple(mentions)
         assert read.faults == ()
@@ -399,7 +400,8 @@ def test_every_short_answer_is_read_back(labels):
             Mention(label, span)
             for label in labels
             for span in spans
-            if segments.occurrences(cut, span) and not answer.confusable(label, span, labels)
+            if segments.occurrences(cut, span)
+            and not answer.barred(label, tuple(labels)).bars(span)
         ]
         for mentions in ((item,) for item in items):
             assert answer.read(answer.write(mentions), labels, cut).mentions == mentions

@@ -13,6 +13,7 @@ from b2ner import segments
 from b2ner.errors import DataError
 from b2ner.model.tokens import encode
 from b2ner.prompting import answer
+from b2ner.prompting.forms import LABEL_FIRST, writable
 from b2ner.prompting.template import load_template
 from b2ner.records import Entity, Mention, Reason, Sample, Span
 from b2ner.training.examples import Examples, admit
@@ -84,7 +85,7 @@ def test_an_answer_is_the_gold_mentions_of_what_is_asked(
         for e in sorted(entities, key=lambda e: e.start)
         if e.label in drawn.names
     ]
-    assert answer.writable(mentions, drawn.asked)
+    assert writable(LABEL_FIRST, mentions, drawn.asked)
     read = answer.read(answer.write(mentions), drawn.asked, segments.chunks(text or "x"))
     assert read.mentions == tuple(mentions)
     assert not read.faults

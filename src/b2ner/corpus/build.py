@@ -42,6 +42,7 @@ from b2ner.corpus.subset import subset
 from b2ner.errors import DataError
 from b2ner.files import encode, write_atomic, write_json, write_json_array
 from b2ner.prompting import answer
+from b2ner.prompting.forms import LABEL_FIRST, writable
 from b2ner.records import Entity, Mention, Reason, Rejected, Sample
 
 logger = logging.getLogger(__name__)
@@ -187,7 +188,7 @@ def _screened(rows: Iterable[Sample | Rejected], seen: Seen) -> Iterator[Sample 
                 yield Rejected(Reason.SEEN_ELSEWHERE, row.source, shared)
                 continue
             mentions = [Mention(entity.label, entity.text) for entity in row.entities]
-            if not answer.writable(mentions, row.labels):
+            if not writable(LABEL_FIRST, mentions, row.labels):
                 yield Rejected(Reason.UNWRITABLE, row.source, "its answer would be read otherwise")
                 continue
         yield row

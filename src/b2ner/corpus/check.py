@@ -22,7 +22,7 @@ from b2ner.corpus.nearness import near_duplicates, shared_runs, words
 from b2ner.corpus.sheets import SheetText
 from b2ner.errors import DataError
 from b2ner.files import read_json_array
-from b2ner.prompting import answer
+from b2ner.prompting.forms import LABEL_FIRST, writable
 from b2ner.records import Mention, Rejected, Sample
 
 LABELS = range(14, 21)  # of a block
@@ -231,7 +231,7 @@ def _text_findings(item: SheetText) -> Iterator[Finding]:
         if not (text.begins[entity.start] and text.ends[entity.end]):
             yield Finding(Kind.BORDER, item.place, repr(entity.text))
     mentions = [Mention(entity.label, entity.text) for entity in sample.entities]
-    if not answer.writable(mentions, sample.labels):
+    if not writable(LABEL_FIRST, mentions, sample.labels):
         detail = "an answer with these mentions would be read as another"
         yield Finding(Kind.UNWRITABLE, item.place, detail)
     for words_ in dict.fromkeys(mention.text for mention in mentions):

@@ -3,8 +3,8 @@
 The format has no escapes, and labels and mentions may hold its marks. So an answer is read by a
 rule: from left to right, an item takes the longest label that stands at its start, and goes on to
 the next `; ` behind which a label and `: ` stand. `barred` says which mentions this rule would
-misread; without them (the grammar leaves them out, `writable` refuses them) `read` gives back what
-`write` was given.
+misread; without them (the grammar leaves them out, `forms.writable` refuses them) `read` gives
+back what `write` was given.
 
 What is not of this form (a model may say anything) is read as well as can be, and what cannot be
 read is a fault with its place. Knows no prompts, no tokens and no offsets: `grounding` finds the
@@ -101,23 +101,6 @@ def barred(label: str, labels: tuple[str, ...]) -> Barred:
     )
 
 
-def confusable(label: str, text: str, labels: Sequence[str]) -> bool:
-    """Whether an item of that label and those words could be read as something else."""
-    return barred(label, tuple(labels)).bars(text)
-
-
-def writable(mentions: Iterable[Mention], labels: Sequence[str]) -> bool:
-    """Whether the mentions, once written, are read back the same."""
-    asked = tuple(labels)
-    return all(
-        m.label in asked
-        and m.text
-        and m.text == m.text.strip()
-        and not barred(m.label, asked).bars(m.text)
-        for m in mentions
-    )
-
-
 def read(answer: str, labels: Sequence[str], chunks: Sequence[str] | None = None) -> Answer:
     """What an answer says; every stretch of it, except marks and blanks, is in an item or a fault.
 
@@ -199,7 +182,7 @@ class _Reader:
                 continue
             elif (self._items or self._none) and _has_blank_line(answer[done:begin]):
                 stop = len(answer.rstrip())
-                message = f"more after the answer's end: {_short(answer[begin:stop])}"
+                message = f"more after the answer's end: {short(answer[begin:stop])}"
                 self._fault(FaultKind.MALFORMED, message, begin, stop)
                 return False
             else:
@@ -236,7 +219,7 @@ class _Reader:
             self._items.append(Item(Mention(label, self._answer[words:end]), begin, end))
             written = self._answer[begin : begin + len(label)]
             if written != label:
-                message = f"{_short(written)} was read as the label {label!r}"
+                message = f"{short(written)} was read as the label {label!r}"
                 self._fault(FaultKind.UNKNOWN_LABEL, message, begin, begin + len(label))
             return end
         if words >= cuts[-1] or _CUT.match(self._answer, words):
@@ -245,7 +228,7 @@ class _Reader:
             return words
         end = _after(cuts, words)
         found = self._answer[words:end].rstrip()
-        message = f"{_short(found)}, answered as {label!r}, does not stand in the text"
+        message = f"{short(found)}, answered as {label!r}, does not stand in the text"
         self._fault(FaultKind.NOT_IN_TEXT, message, begin, words + len(found))
         return end
 
@@ -303,10 +286,10 @@ class _Reader:
         if self._none is None and piece.rstrip(" .。").casefold() == NONE.strip().casefold():
             self._none = begin, end
         elif colon and name.strip():
-            message = f"{_short(name.strip())} is not a label that was asked for: {_short(piece)}"
+            message = f"{short(name.strip())} is not a label that was asked for: {short(piece)}"
             self._fault(FaultKind.UNKNOWN_LABEL, message, begin, end)
         else:
-            self._fault(FaultKind.MALFORMED, f"no label stands before {_short(piece)}", begin, end)
+            self._fault(FaultKind.MALFORMED, f"no label stands before {short(piece)}", begin, end)
 
     def _find_joined(self) -> None:
         """A fault for each two items in a row that stand in the text as one mention as well."""
@@ -315,7 +298,7 @@ class _Reader:
         for left, right in pairwise(self._items):
             joined = self._answer[left.end - len(left.mention.text) : right.end]
             if self._stands(self._text, joined):
-                message = f"read as two items, but the text also holds {_short(joined)}"
+                message = f"read as two items, but the text also holds {short(joined)}"
                 self._fault(FaultKind.AMBIGUOUS, message, left.start, right.end)
 
     def _fault(self, kind: FaultKind, message: str, start: int, end: int) -> None:
@@ -346,6 +329,11 @@ def _forms(labels: tuple[str, ...]) -> _Forms:
     )
 
 
+def short(words: str) -> str:
+    """Words as a message quotes them, cut where they are long."""
+    return repr(words if len(words) <= 60 else words[:57] + "...")
+
+
 def _fronts(label: str) -> list[str]:
     """What stands before each `; ` of a label."""
     return [label[: border.start()] for border in re.finditer(BORDER, label)]
@@ -364,10 +352,6 @@ def _end(pattern: re.Pattern[str], answer: str, place: int, end: int | None = No
 
 def _has_blank_line(gap: str) -> bool:
     return len((gap + "|").splitlines()) > 2
-
-
-def _short(words: str) -> str:
-    return repr(words if len(words) <= 60 else words[:57] + "...")
 
 
 _BREAKS = "\n\r\v\f\x1c-\x1e\x85\u2028\u2029"  # where `str.splitlines` ends a line

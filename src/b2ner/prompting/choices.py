@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from b2ner.prompting.answer import BORDER, NONE
+from b2ner.prompting.answer import BORDER, NONE, short
 from b2ner.records import Fault, FaultKind
 
 
@@ -58,7 +58,7 @@ def read(answer: str, labels: Sequence[str]) -> Choices:
         elif none is None and piece.rstrip(_STOPS).casefold() == NONE.strip().casefold():
             none = place
         else:
-            message = f"{_short(piece)} is not a label that was asked for"
+            message = f"{short(piece)} is not a label that was asked for"
             faults.append(Fault(FaultKind.UNKNOWN_LABEL, message, place))
         begin = _end(_GAP, answer, _end(_TAIL, answer, end))
     if none and found:
@@ -85,10 +85,6 @@ def _end(pattern: re.Pattern[str], answer: str, place: int) -> int:
     """Where the match from `place` on ends; the pattern matches the empty string too."""
     found = pattern.match(answer, place)
     return found.end() if found else place
-
-
-def _short(words: str) -> str:
-    return repr(words if len(words) <= 60 else words[:57] + "...")
 
 
 _BORDERS = ";；\n\r"

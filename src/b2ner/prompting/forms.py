@@ -20,7 +20,7 @@ from typing import Protocol
 from b2ner import segments
 from b2ner.errors import InputError, LabelError
 from b2ner.prompting import answer as label_first
-from b2ner.prompting.answer import BORDER, CUE, NONE, Answer, Barred, Item
+from b2ner.prompting.answer import BORDER, CUE, NONE, Answer, Barred, Item, short
 from b2ner.records import Fault, FaultKind, Mention
 
 _ENDS = ";；\n\r"
@@ -308,10 +308,10 @@ class _Reader:
         else:
             words, colon, name = piece.replace("：", ":").rpartition(":")
             if colon and words.strip() and name.strip():
-                message = f"{_short(name.strip())} is not a label that was asked for: "
-                self._fault(FaultKind.UNKNOWN_LABEL, message + _short(piece), begin, end)
+                message = f"{short(name.strip())} is not a label that was asked for: "
+                self._fault(FaultKind.UNKNOWN_LABEL, message + short(piece), begin, end)
             else:
-                message = f"no label stands behind {_short(piece)}"
+                message = f"no label stands behind {short(piece)}"
                 self._fault(FaultKind.MALFORMED, message, begin, end)
 
     def _loose(self, words: str, written: str, begin: int, end: int) -> None:
@@ -324,11 +324,11 @@ class _Reader:
             return
         self._items.append(Item(Mention(label, words), begin, end))
         if written != label:
-            message = f"{_short(written)} was read as the label {label!r}"
+            message = f"{short(written)} was read as the label {label!r}"
             self._fault(FaultKind.UNKNOWN_LABEL, message, begin, end)
 
     def _missing(self, words: str, label: str, start: int, end: int) -> None:
-        message = f"{_short(words)}, answered as {label!r}, does not stand in the text"
+        message = f"{short(words)}, answered as {label!r}, does not stand in the text"
         self._fault(FaultKind.NOT_IN_TEXT, message, start, end)
 
     def _stands(self, words: str) -> bool:
@@ -342,15 +342,11 @@ class _Reader:
             words = right.start + len(right.mention.text)
             joined = self._answer[left.start : words]
             if self._stands(joined):
-                message = f"read as two items, but the text also holds {_short(joined)}"
+                message = f"read as two items, but the text also holds {short(joined)}"
                 self._fault(FaultKind.AMBIGUOUS, message, left.start, right.end)
 
     def _fault(self, kind: FaultKind, message: str, start: int, end: int) -> None:
         self._faults.append((start, Fault(kind, message, f"answer:{start}-{end}")))
-
-
-def _short(words: str) -> str:
-    return repr(words if len(words) <= 60 else words[:57] + "...")
 
 
 _PIECE = re.compile(f"[^{_ENDS}]+")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from b2ner import segments
 from b2ner.prompting import answer as answers
-from b2ner.prompting.answer import BORDER, CUE, NONE, Item
+from b2ner.prompting.answer import BORDER, CUE, NONE, Item, short
 from b2ner.records import Fault, FaultKind, Mention, Relation
 
 COMMA = ", "
@@ -70,18 +70,18 @@ def _read_item(item: Item, text: segments.Segmented, found: list[Relation]) -> I
         head, tail = pairs[0]
         found.append(Relation(label, Mention("", head), Mention("", tail)))
         if len(pairs) > 1:
-            message = f"{_short(words[:stop])} can be cut at another comma as well"
+            message = f"{short(words[:stop])} can be cut at another comma as well"
             yield Fault(FaultKind.AMBIGUOUS, message, f"answer:{item.start}-{begin + stop}")
         if rest := words[stop:].strip(_MARKS):
-            message = f"no label stands before {_short(rest)}"
+            message = f"no label stands before {short(rest)}"
             yield Fault(FaultKind.MALFORMED, message, f"answer:{begin + stop}-{item.end}")
         return
     place = f"answer:{item.start}-{item.end}"
     if _COMMA.search(words):
-        message = f"{_short(words)}, answered as {label!r}, does not stand in the text"
+        message = f"{short(words)}, answered as {label!r}, does not stand in the text"
         yield Fault(FaultKind.NOT_IN_TEXT, message, place)
     else:
-        message = f"{_short(words)}, answered as {label!r}, is not two entities with a comma"
+        message = f"{short(words)}, answered as {label!r}, is not two entities with a comma"
         yield Fault(FaultKind.MALFORMED, message, place)
 
 
@@ -98,10 +98,6 @@ def _pairs(words: str, text: segments.Segmented) -> list[tuple[str, str]]:
         if pairs:
             return pairs
     return []
-
-
-def _short(words: str) -> str:
-    return repr(words if len(words) <= 60 else words[:57] + "...")
 
 
 _EXACT_COMMA = re.compile(COMMA)

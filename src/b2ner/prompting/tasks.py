@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from b2ner import segments
-from b2ner.prompting import answer, choices, relations
+from b2ner.prompting import answer, choices, forms, relations
 from b2ner.prompting.forms import LABEL_FIRST, AnswerForm
 from b2ner.records import Event, Mention, Relation, Sample, Task
 
@@ -80,8 +80,10 @@ def writable(sample: Sample) -> bool:
     """Whether the answer of a sample, as a model is shown it, is read back the same."""
     match sample.task:
         case Task.NER:
-            return answer.writable(
-                [Mention(entity.label, entity.text) for entity in sample.entities], sample.labels
+            return forms.writable(
+                LABEL_FIRST,
+                [Mention(entity.label, entity.text) for entity in sample.entities],
+                sample.labels,
             )
         case Task.RE:
             chunks = segments.chunks(segments.shown(sample.text))
@@ -94,14 +96,14 @@ def writable(sample: Sample) -> bool:
             events = annotated_events(sample)
             mentions = [Mention(escape(e.label), escape(e.trigger)) for e in events]
             doubtful = any(APOSTROPHE in words for e in events for words in (e.label, e.trigger))
-            return not doubtful and answer.writable(mentions, escaped(sample.labels))
+            return not doubtful and forms.writable(LABEL_FIRST, mentions, escaped(sample.labels))
         case Task.NEW_EET:
             types = [event.label for event in annotated_events(sample)]
             read_types = choices.read(write(sample), escaped(sample.labels)).labels
             return [unescape(label) for label in read_types] == types
         case Task.EEA | Task.NEW_EEA:
             arguments = chain(*(event.arguments for event in sample.events))
-            return answer.writable(arguments, sample.labels)
+            return forms.writable(LABEL_FIRST, arguments, sample.labels)
         case Task.SENTIMENT:
             return choices.read(sample.sentiment, sample.labels).labels == (sample.sentiment,)
 

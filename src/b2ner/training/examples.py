@@ -21,7 +21,7 @@ from b2ner import segments
 from b2ner.errors import DataError, LabelError, ModelError
 from b2ner.model import tokens
 from b2ner.prompting import answer, tasks
-from b2ner.prompting.forms import writable
+from b2ner.prompting.forms import LABEL_FIRST, writable
 from b2ner.prompting.tasks import TaskQuestion
 from b2ner.prompting.template import Example as Shot
 from b2ner.prompting.template import Kind, Prompt, Template, check_labels
@@ -106,7 +106,9 @@ def _read_back(sample: Sample) -> bool:
     """Whether the sample's whole answer would be read back the same."""
     if sample.task is not Task.NER:
         return tasks.writable(sample)
-    return answer.writable(as_annotated(sample.labels).mentions(sample.entities), sample.labels)
+    return writable(
+        LABEL_FIRST, as_annotated(sample.labels).mentions(sample.entities), sample.labels
+    )
 
 
 @dataclass(frozen=True, slots=True)
