@@ -144,6 +144,7 @@ class Reason(StrEnum):
     DISCONTINUOUS = "mention in several parts"
     REPEATED = "stands in its set already"
     SEEN_ELSEWHERE = "seen in a test set"
+    NOT_ACCEPTED = "not accepted by its annotators"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Archives: the named member, its lines, and nothing else."""
 
+import gzip
 import zipfile
 
 import pytest
@@ -97,3 +98,28 @@ def test_whole_texts_have_the_same_limits(zipped):
     assert list(archive.texts(zipped, ["broken.txt"])) == ["a\udcffb\n"]
     with pytest.raises(DataError, match="more than 100 bytes"):
         list(archive.texts(zipped, ["test.txt", "large.txt"], max_bytes=100))
+
+
+def test_a_gzipped_member_is_read_as_what_it_holds(tmp_path):
+    path = tmp_path / "own.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a.gz", gzip.compress("一\nb".encode()))
+        file.writestr("cut.gz", gzip.compress(b"0123456789" * 1000)[:-12])
+        file.writestr("no.gz", b"plain")
+        file.writestr("bomb.gz", gzip.compress(b"0" * 5000))
+    assert list(archive.lines(path, "a.gz")) == ["一\n", "b"]
+    with pytest.raises(DataError, match=r"own\.zip: cut\.gz cannot be read"):
+        list(archive.lines(path, "cut.gz"))
+    with pytest.raises(DataError, match=r"own\.zip: no\.gz cannot be read"):
+        list(archive.lines(path, "no.gz"))
+    with pytest.raises(DataError, match="more than 4999 bytes"):
+        list(archive.lines(path, "bomb.gz", max_bytes=4999))
+
+
+def test_an_encrypted_member_is_told(zipped):
+    content = bytearray(zipped.read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # set the bit that says so
+        content[content.index(header) + flags] |= 1
+    zipped.write_bytes(content)
+    with pytest.raises(DataError, match=r"own\.zip: test\.txt cannot be read.*encrypted"):
+        list(archive.lines(zipped, "test.txt"))

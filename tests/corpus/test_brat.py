@@ -93,10 +93,71 @@ def test_every_mention_is_in_one_piece(text, data):
         f"T{n}\tcity {start} {end}\t{' '.join(text[start:end].split())}"
         for n, (start, end) in enumerate(places)
     ]
-    samples = read(text, "\n".join(lines), data.draw(st.sampled_from(Cut)))
+    samples = read(
+        text, "\n".join(lines), data.draw(st.sampled_from(sorted(set(Cut) - {Cut.WRAPPED})))
+    )
     found = []
     for sample in samples:
         offset = int(sample.source.rpartition(":")[2])
         assert text[offset : offset + len(sample.text)] == sample.text
         found += [(offset + e.start, offset + e.end) for e in sample.entities]
     assert sorted(found) == sorted(places)
+
+
+def test_a_mention_in_parts_may_become_what_covers_them():
+    text = "Ada and Bo Ray ."
+    annotations = "T1\tperson 0 3;11 14\tAda Ray\n"
+    (rejected,) = read(text, annotations)
+    assert rejected.reason is Reason.DISCONTINUOUS
+    (sample,) = read_brat(text, annotations, Cut.LINES, OWN, covering=True)
+    assert shown(sample)[1] == [("person", "Ada and Bo Ray", 0)]
+
+
+def test_parts_with_only_white_space_between_are_one():
+    (sample,) = read("New\nTurin", "T1\tcity 0 3;4 9\tNew Turin\n")
+    assert shown(sample)[1] == [("city", "New\nTurin", 0)]
+
+
+def test_words_that_stand_elsewhere_reject_their_piece_alone():
+    bad, good = read("Ada .\nTurin .", "T1\tperson 0 3\tBo\nT2\tcity 6 11\tTurin")
+    assert (bad.reason, bad.place) == (Reason.SPAN_MISMATCH, "own/1.txt:0")
+    assert bad.detail == "annotation line 1: 'Bo' does not stand at 0 3"
+    assert shown(good) == ("Turin .", [("city", "Turin", 0)])
+
+
+def test_a_text_may_stay_whole():
+    (sample,) = read("One.\nTwo.", "", Cut.NOWHERE)
+    assert sample.text == "One.\nTwo."
+
+
+def test_lines_that_are_broken_anywhere():
+    text = "小王在都\n灵。他说New\nTurin好。"
+    annotations = "T1\tcity 3 4;5 6\t都 灵\nT2\tcity 9 18\tNew Turin"
+    first, second = read(text, annotations, Cut.WRAPPED)
+    assert shown(first) == ("小王在都灵。", [("city", "都灵", 3)])
+    assert shown(second) == ("他说New Turin好。", [("city", "New Turin", 2)])
+
+
+def test_relations_and_no_cut_between_their_ends():
+    text = "Ada came. She left Turin. Bo slept."
+    annotations = "T1\tperson 0 3\tAda\nT2\tcity 19 24\tTurin\nR1\tfrom Arg1:T1 Arg2:T2\t\n"
+    first, second = read_brat(text, annotations, Cut.SENTENCES, OWN, relations=True)
+    assert first.text == "Ada came. She left Turin."
+    (relation,) = first.relations
+    assert (relation.label, relation.head.text, relation.tail.text) == ("from", "Ada", "Turin")
+    assert (second.text, second.relations) == ("Bo slept.", ())
+    assert len(read(text, annotations, Cut.SENTENCES)) == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("R1\tfrom Arg1:T1 Arg2:T9\t", id="to nothing"),
+        pytest.param("R1\tfrom T1 T1", id="no relation"),
+        pytest.param("T1\tperson 0 3\tAda", id="an id again"),
+    ],
+)
+def test_relations_that_cannot_be_read_reject_the_text(line):
+    annotations = f"T1\tperson 0 3\tAda\n{line}\n"
+    (rejected,) = read_brat("Ada", annotations, Cut.LINES, OWN, relations=True)
+    assert (rejected.reason, rejected.place) == (Reason.MALFORMED, "own/1.txt")

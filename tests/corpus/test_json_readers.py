@@ -1,25 +1,40 @@
-"""The JSON formats: places checked, words looked for, every row told. All words are ours."""
+"""JSON rows that paths describe: units, ends, tags, values; bad rows alone. All words are ours."""
 
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from b2ner.corpus.json_readers import JsonFormat, read_json_format
-from b2ner.corpus.readers import Annotation
+from b2ner.corpus.json_readers import (
+    JsonSpans,
+    JsonTags,
+    JsonValues,
+    Levels,
+    Missing,
+    Prefixes,
+    Unit,
+    read_json_spans,
+    read_json_tags,
+    read_json_values,
+    unit_offsets,
+)
+from b2ner.corpus.json_rows import joined_lines
+from b2ner.corpus.readers import Annotation, Join
 from b2ner.errors import DataError
 from b2ner.records import Reason, Rejected, Sample
 
 pytestmark = pytest.mark.torchfree
 
-OWN = Annotation(("city", "person"), "en", "own/a.json")
+OWN = Annotation(("city", "person"), "en", "own")
 
 
 def lines(*rows):
     return [row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows]
 
 
-def read(kind, source, annotation=OWN):
-    return list(read_json_format(source, kind, annotation))
+def spans(*rows, annotation=OWN, **layout):
+    return list(read_json_spans(lines(*rows), JsonSpans(**layout), annotation))
 
 
 def shown(sample):
@@ -28,227 +43,301 @@ def shown(sample):
     return sample.text, [(e.label, e.text) for e in sample.entities]
 
 
-@pytest.mark.parametrize(
-    ("kind", "row"),
-    [
-        pytest.param(
-            JsonFormat.AGRINER,
-            {
-                "text": "Ada left Turin",
-                "entities": [[9, 14, "city", "Turin"], [0, 3, "person", "Ada"]],
-            },
-            id="agriner",
-        ),
-        pytest.param(
-            JsonFormat.SLURP,
-            {
-                "sentence": "Ada left Turin",
-                "tokens": [{"surface": w, "id": n} for n, w in enumerate(("Ada", "left", "Turin"))],
-                "entities": [{"span": [2], "type": "city"}, {"span": [0], "type": "person"}],
-            },
-            id="slurp",
-        ),
-    ],
-)
-def test_a_row_a_line(kind, row):
-    (sample,) = read(kind, lines(row))
-    assert shown(sample) == ("Ada left Turin", [("person", "Ada"), ("city", "Turin")])
-    assert sample.source == "own/a.json:1"
+TURIN = {"text": "in Turin", "entities": [{"start": 3, "end": 8, "label": "city"}]}
 
 
 @pytest.mark.parametrize(
-    ("kind", "document"),
+    ("row", "layout"),
     [
+        pytest.param(TURIN, {}, id="characters"),
         pytest.param(
-            JsonFormat.STOCKMARK,
-            [{"text": "in Turin", "entities": [{"name": "Turin", "span": [3, 8], "type": "city"}]}],
-            id="stockmark",
+            {"text": "in Turin", "entities": [[3, 7, "city"]]},
+            {"start": "0", "end": "1", "label": "2", "inclusive": True},
+            id="the end included",
         ),
         pytest.param(
-            JsonFormat.RASA,
+            {"text": "in Turin", "entities": [[4, 8, "city"]]},
+            {"start": "0", "end": "1", "label": "2", "inclusive": True, "first": 1},
+            id="counted from one",
+        ),
+        pytest.param(
+            {"t": "in Turin", "label": {"city": {"Turin": [[3, 7]]}}},
             {
-                "rasa_nlu_data": {
-                    "common_examples": [
-                        {
-                            "text": "in Turin",
-                            "entities": [
-                                {"start": 3, "end": 8, "value": "Turin", "entity": "city"}
-                            ],
-                        }
-                    ]
-                }
+                "text": "t",
+                "entities": "label.*.*.*",
+                "label": "@1",
+                "words": "@2",
+                "start": "0",
+                "end": "1",
+                "inclusive": True,
             },
-            id="rasa",
+            id="label and words as keys",
         ),
         pytest.param(
-            JsonFormat.RESTAURANT8K,
-            [
-                {
-                    "userInput": {"text": "in Turin"},
-                    "labels": [{"slot": "city", "valueSpan": {"startIndex": 3, "endIndex": 8}}],
-                }
-            ],
-            id="restaurant8k",
+            {"tokens": ["in", "Turin"], "ner": [[1, 1, "city"]]},
+            {
+                "text": "",
+                "tokens": "tokens",
+                "entities": "ner.*",
+                "start": "0",
+                "end": "1",
+                "label": "2",
+                "unit": Unit.TOKENS,
+                "inclusive": True,
+            },
+            id="tokens",
+        ),
+        pytest.param(
+            {"tokens": ["in", "Turin"], "ner": [{"index": [1], "label": "city"}]},
+            {
+                "text": "",
+                "tokens": "tokens",
+                "entities": "ner.*",
+                "numbers": "index",
+                "unit": Unit.TOKENS,
+            },
+            id="token numbers",
+        ),
+        pytest.param(
+            {"text": "in Turin", "entities": [{"start": "3", "end": "8", "label": "city"}]},
+            {},
+            id="numbers as text",
         ),
     ],
 )
-def test_a_file_that_is_one_document(kind, document):
-    text = json.dumps(document, indent=1)
-    (sample,) = read(kind, text.splitlines(keepends=True))
+def test_places(row, layout):
+    (sample,) = spans(row, **layout)
     assert shown(sample) == ("in Turin", [("city", "Turin")])
-    for broken in (text[:-1], "7"):
-        with pytest.raises(DataError, match=r"own/a\.json"):
-            read(kind, [broken])
 
 
-def test_a_place_without_a_start_begins_the_text():
+@pytest.mark.parametrize("unit", [Unit.BYTES, Unit.UTF16])
+@pytest.mark.parametrize("text", ["in Turin", "à Turin", "去 Turin", "😀 Turin", "e\u0301 Turin"])
+def test_other_units_become_code_points(text, unit):
+    before = text[: text.index("Turin")]
+    size = len(before.encode()) if unit is Unit.BYTES else len(before.encode("utf-16-le")) // 2
+    row = {"text": text, "entities": [{"start": size, "end": size + 5, "label": "city"}]}
+    (sample,) = spans(row, unit=unit)
+    assert shown(sample)[1] == [("city", "Turin")]
+
+
+def test_an_offset_inside_a_character_is_no_place():
+    row = {"text": "😀 Turin", "entities": [{"start": 1, "end": 3, "label": "city"}]}
+    for unit in (Unit.BYTES, Unit.UTF16):
+        (rejected,) = spans(row, unit=unit)
+        assert rejected.reason is Reason.SPAN_MISMATCH
+
+
+@given(st.text())
+def test_units_count_what_the_encoding_counts(text):
+    for unit, size in (
+        (Unit.BYTES, lambda part: len(part.encode("utf-8", "surrogatepass"))),
+        (Unit.UTF16, lambda part: len(part.encode("utf-16-le", "surrogatepass")) // 2),
+    ):
+        expected = {size(text[:at]): at for at in range(len(text) + 1)}
+        assert unit_offsets(text, unit) == expected
+
+
+def test_thai_tokens_with_a_mark_for_blanks():
+    row = {"tokens": ["ไป", "_", "เมือง"], "entities": [{"start": 2, "end": 3, "label": "city"}]}
+    (sample,) = spans(row, text="", tokens="tokens", blank="_", join=Join.NOTHING, unit=Unit.TOKENS)
+    assert shown(sample) == ("ไป เมือง", [("city", "เมือง")])
+
+
+def test_of_several_labels_each_or_the_deepest():
     row = {
-        "userInput": {"text": "Turin"},
-        "labels": [{"slot": "city", "valueSpan": {"endIndex": 5}}],
+        "text": "Turin",
+        "entities": [{"start": 0, "end": 5, "label": ["/place", "/place/city"]}],
     }
-    (sample, bare) = read(
-        JsonFormat.RESTAURANT8K, [json.dumps([row, {"userInput": {"text": "No"}}])]
+    annotation = Annotation(("/place", "/place/city"), "en", "own")
+    (each,) = spans(row, annotation=annotation)
+    (deepest,) = spans(row, annotation=annotation, levels=Levels.DEEPEST)
+    assert [label for label, _ in shown(each)[1]] == ["/place", "/place/city"]
+    assert [label for label, _ in shown(deepest)[1]] == ["/place/city"]
+
+
+def test_nested_overlapping_and_repeated_mentions():
+    def at(start, end, label="city"):
+        return {"start": start, "end": end, "label": label}
+
+    row = {"text": "New Turin Po", "entities": [at(0, 9), at(4, 9), at(4, 12), at(0, 9)]}
+    (sample,) = spans(row)
+    assert shown(sample)[1] == [("city", "New Turin"), ("city", "Turin Po"), ("city", "Turin")]
+
+
+def test_rows_with_labels_of_their_own():
+    row = {**TURIN, "entities": [{"start": 3, "end": 8, "label": "a town"}]}
+    sample, bare = spans(row, {"text": "Po", "entities": []}, own_labels=True)
+    assert (sample.labels, bare.labels) == (("a town",), ())
+
+
+def test_only_accepted_rows_are_annotated():
+    yes, no = spans(
+        {**TURIN, "answer": "accept"}, {**TURIN, "answer": "ignore"}, accepted="answer=accept"
     )
-    assert shown(sample) == ("Turin", [("city", "Turin")])
-    assert shown(bare) == ("No", [])
+    assert shown(yes)[1] == [("city", "Turin")]
+    assert no == Rejected(Reason.NOT_ACCEPTED, "own:2", "answer is 'ignore'")
 
 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
         pytest.param("{\n", Reason.MALFORMED, id="no JSON"),
+        pytest.param("[" * 100_000, Reason.MALFORMED, id="too deep"),
+        pytest.param('"Turin"\n', Reason.MALFORMED, id="no object"),
         pytest.param({"text": "Turin"}, Reason.MALFORMED, id="a key is missing"),
+        pytest.param({"text": 7, "entities": []}, Reason.MALFORMED, id="text is no string"),
         pytest.param({"text": "", "entities": []}, Reason.MALFORMED, id="no text"),
-        pytest.param('{"text": "\udcff", "entities": []}\n', Reason.MALFORMED, id="bytes"),
+        pytest.param('{"text": "\udcff", "entities": []}\n', Reason.MALFORMED, id="no UTF-8"),
+        pytest.param('{"text": "\\ud83d", "entities": []}\n', Reason.MALFORMED, id="half a pair"),
         pytest.param(
-            {"text": "Turin", "entities": [[5, 0, "city", "Turin"]]},
-            Reason.MALFORMED,
+            {**TURIN, "entities": [{"start": 3, "end": 9, "label": "city"}]},
+            Reason.SPAN_MISMATCH,
+            id="beyond the text",
+        ),
+        pytest.param(
+            {**TURIN, "entities": [{"start": -3, "end": 2, "label": "city"}]},
+            Reason.SPAN_MISMATCH,
+            id="before the text",
+        ),
+        pytest.param(
+            {**TURIN, "entities": [{"start": 8, "end": 3, "label": "city"}]},
+            Reason.SPAN_MISMATCH,
             id="backwards",
         ),
         pytest.param(
-            {"text": "Turin", "entities": [[0, 4, "city", "Turin"]]},
-            Reason.SPAN_MISMATCH,
-            id="elsewhere",
+            {**TURIN, "entities": [{"start": 3.5, "end": 8, "label": "city"}]},
+            Reason.MALFORMED,
+            id="no number",
         ),
         pytest.param(
-            {"text": "Turin", "entities": [[0, 5, "town", "Turin"]]},
+            {**TURIN, "entities": [{"start": 3, "end": 8, "label": "town"}]},
             Reason.UNKNOWN_LABEL,
             id="label",
         ),
     ],
 )
 def test_a_bad_row_is_rejected_alone(row, reason):
-    bad, good = read(JsonFormat.AGRINER, lines(row, {"text": "Po", "entities": []}))
-    assert (bad.reason, bad.place) == (reason, "own/a.json:1")
+    bad, good = spans(row, {"text": "Po", "entities": []})
+    assert (bad.reason, bad.place) == (reason, "own:1")
     assert good.text == "Po"
 
 
+def test_other_encodings():
+    told = json.dumps({"text": "去都灵", "entities": []}, ensure_ascii=False)
+    come = told.encode("gb18030").decode("utf-8", "surrogateescape")
+    layout = JsonSpans(rows="$", encoding="gb18030")
+    (sample,) = read_json_spans([come], layout, OWN)
+    assert (sample.text, sample.source) == ("去都灵", "own:1")
+    (wrong,) = read_json_spans(["\udcff\udcff"], layout, OWN)
+    assert (wrong.reason, wrong.place) == (Reason.MALFORMED, "own")
+
+
+def test_rows_of_documents_are_numbered_by_place():
+    document = {"p": [{"s": [TURIN]}, {"s": [TURIN, TURIN]}]}
+    layout = JsonSpans(rows="p.*.s.*")
+    sources = [row.source for row in read_json_spans([json.dumps(document)], layout, OWN)]
+    assert sources == ["own:1.1", "own:2.1", "own:2.2"]
+    for broken in ("{", '{"q": []}', "[]"):
+        with pytest.raises(DataError, match="own: not the JSON expected"):
+            list(read_json_spans([broken], layout, OWN))
+
+
+def test_blank_lines_and_a_byte_order_mark_are_no_rows():
+    (sample,) = spans("\ufeff" + json.dumps(TURIN), "\n", "  \n")
+    assert shown(sample)[1] == [("city", "Turin")]
+
+
+def test_texts_and_annotations_in_two_files():
+    texts = lines({"id": 1, "text": "in Turin"}, {"id": 0, "text": "Po"})
+    answers = lines({"id": 0, "entities": []}, {"id": 1, "entities": TURIN["entities"]})
+    turin, po = read_json_spans(joined_lines(texts, answers, "id", OWN), JsonSpans(), OWN)
+    assert shown(turin)[1] == [("city", "Turin")]
+    assert po.text == "Po"
+    for other, said in (
+        (answers[:1], "no counterpart for id 1"),
+        (lines({"entities": []}), "own:1: no 'id'"),
+        (["{"], "own:1: not JSON"),
+    ):
+        with pytest.raises(DataError, match=said):
+            list(joined_lines(texts, other, "id", OWN))
+
+
+def tags(row, annotation=OWN, **layout):
+    (result,) = read_json_tags(lines(row), JsonTags(**layout), annotation)
+    return result
+
+
 @pytest.mark.parametrize(
-    ("tokens", "span", "detail"),
+    ("tokens", "row_tags", "layout", "found"),
     [
-        pytest.param([("Ada", 0), ("Turin", 1)], [0, 1], None, id="tokens without a blank between"),
-        pytest.param([("Ada", 0), ("Milan", 1)], [0], "token 'Milan' does not", id="another token"),
+        pytest.param("Ada left", ["B-person", "O"], {}, ["Ada"], id="BIO"),
         pytest.param(
-            [("Ada", 0), ("Turin", 2)], [0], "token 'Turin' does not", id="ids with a gap"
+            "Ada Bo", ["person", "person"], {"prefixes": Prefixes.EACH}, ["Ada", "Bo"], id="each"
         ),
-        pytest.param([("Ada", 0), ("Turin", 1)], [1, 0], "[1, 0] is no run", id="out of order"),
-        pytest.param([("Ada", 0), ("Turin", 1)], [1, 2], "[1, 2] is no run", id="past the end"),
+        pytest.param(
+            "Ada Bo", ["person", "person"], {"prefixes": Prefixes.RUNS}, ["Ada Bo"], id="runs"
+        ),
+        pytest.param(
+            "to Ada",
+            ["", "person"],
+            {"prefixes": Prefixes.EACH, "outside": ""},
+            ["Ada"],
+            id="nothing outside",
+        ),
+        pytest.param(
+            "Ada left", ["B", "O"], {"tags": {"person": "tags"}}, ["Ada"], id="label of the list"
+        ),
     ],
 )
-def test_token_numbers(tokens, span, detail):
-    row = {
-        "sentence": "AdaTurin",
-        "tokens": [{"surface": surface, "id": number} for surface, number in tokens],
-        "entities": [{"span": span, "type": "city"}],
-    }
-    (result,) = read(JsonFormat.SLURP, lines(row))
-    if detail is None:
-        assert shown(result) == ("AdaTurin", [("city", "AdaTurin")])
-    else:
-        assert detail in result.detail
+def test_tags(tokens, row_tags, layout, found):
+    sample = tags({"tokens": tokens.split(), "tags": row_tags}, **layout)
+    assert [words for _, words in shown(sample)[1]] == found
 
 
-def test_two_layers_of_tags_without_a_type():
-    annotation = Annotation(("KNOWLEDGE", "SKILL"), "en", "own")
-    row = {
-        "tokens": ["bake", "rye", "bread"],
-        "tags_skill": ["B", "I", "I"],
-        "tags_knowledge": ["O", "B", "I"],
-    }
-    short = {**row, "tags_skill": ["B"]}
-    wrong = {**row, "tags_skill": ["B", "X", "O"]}
-    good, few, bad = read(JsonFormat.SKILLSPAN, lines(row, short, wrong), annotation)
-    assert shown(good) == (
-        "bake rye bread",
-        [("SKILL", "bake rye bread"), ("KNOWLEDGE", "rye bread")],
-    )
-    assert (few.detail, bad.detail) == ("3 tokens and 1 tags", "'X-SKILL' is no tag")
+def test_tags_of_characters():
+    row = {"tokens": "去都灵", "tags": ["O", "B-city", "I-city"]}
+    assert shown(tags(row, join=Join.NOTHING)) == ("去都灵", [("city", "都灵")])
 
 
-def episode(types, *sentences):
-    words, labels = zip(*sentences, strict=True)
-    support = {"word": [w.split() for w in words], "label": [tags.split() for tags in labels]}
-    return {"types": types, "support": support, "query": {"word": [], "label": []}}
+@pytest.mark.parametrize(
+    ("row", "detail"),
+    [
+        ({"tokens": ["Ada"], "tags": []}, "1 tokens and 0 tags"),
+        ({"tokens": ["Ada"], "tags": ["X-city"]}, "'X-city' is no tag"),
+        ({"tokens": [], "tags": []}, "no text, or not UTF-8"),
+        ({"tokens": ["Ada", 7], "tags": ["O", "O"]}, "tokens: expected a string, found 7"),
+        ({"tokens": None, "tags": []}, "tokens: expected a list of strings, found None"),
+    ],
+)
+def test_bad_tags(row, detail):
+    result = tags(row)
+    assert (result.reason, result.detail) == (Reason.MALFORMED, detail)
 
 
-def test_a_sentence_of_many_episodes_comes_once_with_all_its_types():
-    annotation = Annotation(("city", "person", "river"), "en", "own")
-    one = episode(["city"], ("Ada left New Turin", "O O city city"), ("on the Po", "O O O"))
-    two = episode(["person"], ("Ada left New Turin", "person O O O"), ("a b", "O"))
-    three = episode(["river", "city"], ("the Po", "O river"), ("Ada", "O"))
-    four = episode(["river", "city"], ("the Po", "O city"))
-    few, *read_in = read(JsonFormat.FEWNERD, lines(one, two, three, four), annotation)
-    assert few == Rejected(Reason.MALFORMED, "own:2", "2 words and 1 tags")
-    turin, po, two_types, ada = read_in
-    assert shown(turin) == ("Ada left New Turin", [("person", "Ada"), ("city", "New Turin")])
-    assert (turin.labels, po.labels, ada.labels) == (
-        ("city", "person"),
-        ("city",),
-        ("city", "river"),
-    )
-    assert two_types == Rejected(Reason.MALFORMED, "own:3", "'the Po': two types for one word")
+def values(row, **layout):
+    (result,) = read_json_values(lines(row), JsonValues(**layout), OWN)
+    return result
 
 
-def test_titles_share_the_attributes_of_their_category():
-    annotation = Annotation(("Brand", "Color", "Size"), "en", "own")
-
-    def title(text, category, **scores):
-        values = {name: dict.fromkeys(found, 1) for name, found in scores.items()}
-        return {"input": text, "category": category, "target_scores": values}
-
-    rows = lines(
-        title("Pelle Soap, Red", "Soap", Brand=["Pelle "], Color=["n/a"]),
-        title("Soap 5 oz, Pelle Red Pelle", "Soap", Color=["Red"], Brand=["Pelle"]),
-        title("Tall Cup", "Cup", Size=["Small"]),
-    )
-    one, two, missing = read(JsonFormat.OA_MINE, rows, annotation)
-    assert shown(one) == ("Pelle Soap, Red", [("Brand", "Pelle")])
-    assert [label for label, _ in shown(two)[1]] == ["Brand", "Color", "Brand"]
-    assert one.labels == two.labels == ("Brand", "Color")
-    assert missing.reason is Reason.NOT_IN_TEXT
-    assert missing.detail == "'Small' (Size) does not stand in the text"
-
-
-def test_what_a_message_tells_is_looked_for_in_it():
-    annotation = Annotation(("餐馆-名称", "餐馆-评分"), "zh", "own")
-    messages = [
-        {
-            "content": "小王面馆不错，小王面馆评分4分。",
-            "role": "sys",
-            "dialog_act": [
-                ["Inform", "餐馆", "名称", "小王面馆"],
-                ["Inform", "餐馆", "评分", "4分"],
-                ["Request", "餐馆", "电话", ""],
-                ["Inform", "餐馆", "设施", "是"],
-            ],
-        },
-        {"content": "好的", "role": "usr", "dialog_act": [["Inform", "餐馆", "名称", "别家"]]},
-        {"content": "不客气", "role": "sys", "dialog_act": []},
+def test_values_stand_wherever_their_words_do():
+    row = {"text": "Turin, New Turin, Turin", "slots": {"city": "New Turin", "person": ""}}
+    assert shown(values(row))[1] == [("city", "New Turin")]
+    several = {"text": "Turin, New Turin", "a": ["Turin ", "New Turin"]}
+    assert shown(values(several, values={"a.*": "city"}))[1] == [
+        ("city", "Turin"),
+        ("city", "New Turin"),
     ]
-    told, missing, nothing = read(
-        JsonFormat.CROSSWOZ, [json.dumps({"7": {"messages": messages}})], annotation
+
+
+def test_a_value_that_stands_nowhere():
+    row = {"text": "in Turin by Ada", "slots": {"city": "Milan", "person": "Ada"}}
+    result = values(row)
+    assert (result.reason, result.detail) == (
+        Reason.NOT_IN_TEXT,
+        "'Milan' (city) does not stand in the text",
     )
-    assert shown(told)[1] == [("餐馆-名称", "小王面馆")] * 2 + [("餐馆-评分", "4分")]
-    assert (told.source, missing.place) == ("own:1.1", "own:1.2")
-    assert missing.reason is Reason.NOT_IN_TEXT
-    assert shown(nothing) == ("不客气", [])
+    assert shown(values(row, missing=Missing.LEAVE_OUT))[1] == [("person", "Ada")]
+    inside = values({"text": "partying", "slots": {"city": "art"}})
+    assert inside.reason is Reason.NOT_IN_TEXT
+    number = values({"text": "two", "slots": {"city": 2}})
+    assert number.reason is Reason.MALFORMED

@@ -169,6 +169,82 @@ def test_brackets_by_name():
     assert conll(rows)[0].text == "-LRB- Po -RRB-"
 
 
+def test_tags_of_tokens_outside_may_be_called_otherwise():
+    layout = Conll(Separator.TAB, outside=("OUT", "_"))
+    (sample,) = conll("in\tOUT\nTurin\tB-city\nnow\t_\n", layout)
+    assert entities(sample) == [(3, 8, "city")]
+    (bad,) = conll("in\tO\nTurin\tB-city\n", layout)[:1]
+    assert isinstance(bad, Sample)  # O is outside everywhere
+
+
+def test_tags_without_a_label_get_the_one_told():
+    layout = Conll(Separator.TAB, label="city")
+    (sample,) = conll("New\tB\nTurin\tI\nPo\tB\nso\tO\n", layout)
+    assert entities(sample) == [(0, 9, "city"), (10, 12, "city")]
+
+
+def test_bare_labels_of_neighbours_are_one_entity():
+    layout = Conll(Separator.TAB, bare=True)
+    own = Annotation(("a-b/c", "d"), "en", "own")
+    (sample,) = conll("x\ta-b/c\ny\ta-b/c\nz\td\nw\tO\n", layout, own)
+    assert entities(sample) == [(0, 3, "a-b/c"), (4, 5, "d")]
+
+
+def test_layers_of_nested_entities_and_an_entity_in_two_counts_once():
+    layout = Conll(Separator.BLANK, columns=4, tag_column=1, layers=(2, 3))
+    text = "New B-city O B-city\nTurin I-city S-person I-city\nso O O O\n"
+    (sample,) = conll(text, layout)
+    assert entities(sample) == [(0, 9, "city"), (4, 9, "person")]
+
+
+def test_any_number_of_layers():
+    layout = Conll(Separator.TAB, tag_column=1, more_layers=True)
+    text = "Turin\tB-city\n\nPo\tO\tB-river\tB-city\n\na\tO\tO\nb\tO\n\nc\n"
+    first, second, *bad = conll(text, layout)
+    assert entities(first) == [(0, 5, "city")]
+    assert sorted(entities(second)) == [(0, 2, "city"), (0, 2, "river")]
+    assert [row.detail for row in bad] == [
+        "line 6: 2 columns, expected 3",
+        "line 8: 1 columns, expected 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("separator", "text"),
+    [
+        pytest.param(Separator.LAST_BLANK, "小 B-人\n  I-人\n\u3000 I-人\n王 I-人\n", id="blank"),
+        pytest.param(Separator.LAST_COMMA, "小,B-人\n,,I-人\n \t,I-人\n王,I-人\n", id="comma"),
+    ],
+)
+def test_a_token_may_be_what_parts_the_columns(separator, text):
+    (sample,) = conll(text, Conll(separator, join=Join.NOTHING), CHINESE)
+    assert entities(sample) == [(0, len(sample.text), "人")]
+    (bad,) = conll("小\n", Conll(separator), CHINESE)
+    assert bad.detail == "line 1: 1 columns, expected 2"
+
+
+def test_blanks_at_the_end_of_a_line_do_not_count():
+    (sample,) = conll("New  B-city \nTurin I-city\n", Conll(Separator.BLANK))
+    assert entities(sample) == [(0, 9, "city")]
+
+
+def test_two_marks_between_prefix_and_label():
+    layout = Conll(Separator.BLANK, join=Join.NOTHING, tag_mark="-_")
+    first, second = conll("小 B_人\n\n王 B-人\n", layout, CHINESE)
+    assert entities(first) == entities(second) == [(0, 1, "人")]
+
+
+def test_tokens_that_stand_for_white_space_and_lines_that_are_no_rows():
+    stands_for = {"SPACE": " ", "LB": "\n"}
+    layout = Conll(Separator.TAB, join=Join.NOTHING, stands_for=stands_for, strays=("O",))
+    text = "A\tB-人\nSPACE\tI-人\nB\tI-人\nLB\tI-人\nO\nC\tO\n\nLB\tO\n"
+    sample, bad = conll(text, layout, CHINESE)
+    assert (sample.text, entities(sample)) == ("A B\nC", [(0, 3, "人")])
+    assert bad.detail == "white space only"
+    (bad,) = conll("A\tO\nSPACE\tB-人\n", layout, CHINESE)
+    assert bad.detail == "white space is no 人"
+
+
 def test_parallel_files():
     tokens = ["fly to  New Turin \n", "to Po\n", "\n", "b\udcff\n", "one\n"]
     tags = ["O O B-city I-city\n", "O\n", "\n", "O\n"]

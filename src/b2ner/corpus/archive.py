@@ -1,22 +1,26 @@
 """Named files of a corpus, by line or whole, from its zip archive or from an unpacked folder.
 
 Nothing is unpacked: only the member that is asked for is read, as a stream, up to a size limit, so
-other members, their names and what they would inflate to do not matter.
+other members, their names and what they would inflate to do not matter. A member whose name ends in
+`.gz` is read as what it holds; the limit is on that.
 """
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from b2ner.errors import DataError
 
 MAX_BYTES = 1 << 30  # of one member, inflated
+_BUFFER = 1 << 16
 
 
 def find(source: Path, name: str) -> Path | None:
@@ -96,8 +100,11 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _decoded(file: IO[bytes], place: str, max_bytes: int) -> Iterator[str]:
+    inflated = gzip.GzipFile(fileobj=file) if place.endswith(".gz") else file
+    # zipfile looks for the ends of lines in Python: a buffer around it is several times as fast
+    buffered = io.BufferedReader(cast(io.RawIOBase, inflated), _BUFFER)
     size = 0
-    while line := file.readline(max_bytes - size + 1):
+    while line := buffered.readline(max_bytes - size + 1):
         size += len(line)
         if size > max_bytes:
             raise DataError(f"{place}: holds more than {max_bytes} bytes")

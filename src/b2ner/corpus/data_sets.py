@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from b2ner.corpus.brat import Cut
-from b2ner.corpus.json_readers import JsonFormat
+from b2ner.corpus.json_families import JsonFormat
 from b2ner.corpus.readers import Conll, Join, Separator
 
 

@@ -1,397 +1,374 @@
-"""Readers of JSON formats: one value a row, `Sample | Rejected` out, in order.
+"""Readers of JSON rows that a few paths describe: `Sample | Rejected` out, one a row, in order.
 
-Three ways of saying where an entity stands: character offsets, token numbers or tags, and only its
-words. The last are looked for in the text (`grounding`). A format is a pydantic model of its row;
-which file it is and what its labels mean is said by whoever calls.
+Three ways of saying where an entity stands: a place (`JsonSpans`), tags of tokens (`JsonTags`), and
+only its words (`JsonValues`), which are looked for in the text. What the rows are called and where
+in them things stand is data; a set that needs more than paths has a row of its own
+(`json_families`). Which file it is and what its labels mean is said by whoever calls.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Protocol, TypeVar, assert_never
-
-from pydantic import AliasPath, BaseModel, Field, ValidationError
+from typing import Literal
 
 from b2ner import grounding, segments
-from b2ner.corpus.readers import (
-    Annotation,
-    Join,
-    checked_sample,
-    first_line,
-    is_utf8,
-    joined,
-    numbered,
-    sample,
-    tagged,
-    tagged_sample,
-)
-from b2ner.errors import DataError
+from b2ner.corpus.json_paths import Keys, each, one
+from b2ner.corpus.json_rows import LINES, json_rows, string, strings
+from b2ner.corpus.readers import Annotation, Join, is_utf8, joined, sample, tagged
 from b2ner.records import Mention, Reason, Rejected, Sample, Span
 
-
-class JsonFormat(StrEnum):
-    """Which rows a file holds, named after the first corpus that has them."""
-
-    AGRINER = "agriner"  # lines: text, [[start, end, label, words]]
-    STOCKMARK = "stockmark"  # an array: text, [{name, span, type}]
-    RASA = "rasa"  # an object with common_examples: text, [{start, end, value, entity}]
-    RESTAURANT8K = "restaurant8k"  # an array: userInput, labels with a valueSpan
-    SLURP = "slurp"  # lines: tokens with ids, entities as lists of ids
-    SKILLSPAN = "skillspan"  # lines: tokens, two lists of tags without a type
-    FEWNERD = "fewnerd"  # lines: episodes, their sentences tagged for the types of the episode
-    OA_MINE = "oa_mine"  # lines: a product's title, values of its category's attributes
-    CROSSWOZ = "crosswoz"  # an object of dialogues: what is said, and slots with their values
+Placed = list[tuple[Span, str]]
 
 
-Placed = tuple[Span, str, str]  # place, label, words
-Row = TypeVar("Row", bound=BaseModel)
+class Unit(StrEnum):
+    """What offsets count."""
+
+    CHARACTERS = "characters"  # code points
+    TOKENS = "tokens"
+    BYTES = "bytes"  # of UTF-8
+    UTF16 = "utf-16"  # code units, as JavaScript and Java count
 
 
-class _Spans(Protocol):
-    """A row whose entities have places."""
+class Levels(StrEnum):
+    """What a mention with a list of labels is."""
 
-    @property
-    def text(self) -> str: ...
-
-    def placed(self) -> list[Placed]:
-        """Raises ValueError when a place is none."""
+    EACH = "each"  # an entity a label
+    DEEPEST = "deepest"  # one, of the label with most levels: `/person/artist` before `/person`
 
 
-class _Agriner(BaseModel):
-    text: str
-    entities: list[tuple[int, int, str, str]]
+class Prefixes(StrEnum):
+    """What tags are."""
 
-    def placed(self) -> list[Placed]:
-        return [(Span(start, end), label, words) for start, end, label, words in self.entities]
-
-
-class _StockmarkEntity(BaseModel):
-    name: str
-    span: tuple[int, int]
-    type: str
+    MARKED = "marked"  # BIO, BIOES, BILOU: `B-city`, or a bare `B` where the label is the list's
+    RUNS = "runs"  # bare labels; neighbours of one label are one entity
+    EACH = "each"  # bare labels; every tagged token is an entity
 
 
-class _Stockmark(BaseModel):
-    text: str
-    entities: list[_StockmarkEntity]
+class Missing(StrEnum):
+    """What becomes of a row when words do not stand in its text."""
 
-    def placed(self) -> list[Placed]:
-        return [(Span(*entity.span), entity.type, entity.name) for entity in self.entities]
-
-
-class _RasaEntity(BaseModel):
-    start: int
-    end: int
-    value: str
-    entity: str
+    REJECT = "reject"
+    LEAVE_OUT = "leave-out"  # the words are left out: they are normalised, or not of the text
 
 
-class _Rasa(BaseModel):
-    text: str
-    entities: list[_RasaEntity] = []
+@dataclass(frozen=True, slots=True)
+class JsonSpans:
+    """Rows with a text or tokens, and entities with places; paths are those of `json_paths`.
 
-    def placed(self) -> list[Placed]:
-        return [(Span(e.start, e.end), e.entity, e.value) for e in self.entities]
-
-
-class _Restaurant8kLabel(BaseModel):
-    slot: str
-    start: Annotated[int, Field(validation_alias=AliasPath("valueSpan", "startIndex"))] = 0
-    end: Annotated[int, Field(validation_alias=AliasPath("valueSpan", "endIndex"))]
-
-
-class _Restaurant8k(BaseModel):
-    text: Annotated[str, Field(validation_alias=AliasPath("userInput", "text"))]
-    labels: list[_Restaurant8kLabel] = []
-
-    def placed(self) -> list[Placed]:
-        spans = [(Span(label.start, label.end), label.slot) for label in self.labels]
-        return [(span, slot, span.of(self.text)) for span, slot in spans]
-
-
-class _SlurpToken(BaseModel):
-    surface: str
-    id: int
-
-
-class _SlurpEntity(BaseModel):
-    span: list[int] = Field(min_length=1)
-    type: str
-
-
-class _Slurp(BaseModel):
-    text: str = Field(validation_alias="sentence")
-    tokens: list[_SlurpToken]
-    entities: list[_SlurpEntity]
-
-    def placed(self) -> list[Placed]:
-        spans: list[Span] = []
-        for number, token in enumerate(self.tokens):
-            start = self.text.find(token.surface, spans[-1].end if spans else 0)
-            if start < 0 or token.id != number:
-                raise ValueError(f"token {token.surface!r} does not stand in the sentence")
-            spans.append(Span(start, start + len(token.surface)))
-        found = []
-        for entity in self.entities:
-            first, last = entity.span[0], entity.span[-1]
-            if entity.span != list(range(first, last + 1)) or last >= len(spans):
-                raise ValueError(f"{entity.span} is no run of tokens")
-            span = Span(spans[first].start, spans[last].end)
-            found.append((span, entity.type, span.of(self.text)))
-        return found
-
-
-class _Skillspan(BaseModel):
-    tokens: list[str]
-    tags_skill: list[str]
-    tags_knowledge: list[str]
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.tokens)
-
-    def placed(self) -> list[Placed]:
-        text, spans = joined(self.tokens, Join.BLANK)
-        found = []
-        for label, tags in (("SKILL", self.tags_skill), ("KNOWLEDGE", self.tags_knowledge)):
-            if len(tags) != len(spans):
-                raise ValueError(f"{len(spans)} tokens and {len(tags)} tags")
-            runs = tagged([tag if tag == "O" else f"{tag}-{label}" for tag in tags])
-            if isinstance(runs, str):
-                raise ValueError(f"{runs!r} is no tag")
-            for first, last, _ in runs:
-                span = Span(spans[first].start, spans[last].end)
-                found.append((span, label, span.of(text)))
-        return found
-
-
-class _Sentences(BaseModel):
-    word: list[list[str]]
-    label: list[list[str]]
-
-
-class _Episode(BaseModel):
-    types: list[str]
-    support: _Sentences
-    query: _Sentences
-
-
-class _OaMine(BaseModel):
-    text: str = Field(validation_alias="input")
-    category: str
-    target_scores: dict[str, dict[str, int]]
-
-
-class _Message(BaseModel):
-    content: str
-    dialog_act: list[tuple[str, str, str, str]]  # intent, domain, slot, value
-
-
-class _Dialogue(BaseModel):
-    messages: list[_Message]
-
-
-def read_json_format(
-    lines: Iterable[str], kind: JsonFormat, annotation: Annotation
-) -> Iterator[Sample | Rejected]:
-    """One result a row (of a dialogue a message, of episodes a sentence, when first met)."""
-    match kind:
-        case JsonFormat.AGRINER:
-            return _read_spans(_rows(lines, _Agriner, annotation), annotation)
-        case JsonFormat.SLURP:
-            return _read_spans(_rows(lines, _Slurp, annotation), annotation)
-        case JsonFormat.SKILLSPAN:
-            return _read_spans(_rows(lines, _Skillspan, annotation), annotation)
-        case JsonFormat.STOCKMARK:
-            array = _document(lines, annotation)
-            return _read_spans(_checked(array, _Stockmark, annotation), annotation)
-        case JsonFormat.RESTAURANT8K:
-            array = _document(lines, annotation)
-            return _read_spans(_checked(array, _Restaurant8k, annotation), annotation)
-        case JsonFormat.RASA:
-            array = _document(lines, annotation, "rasa_nlu_data", "common_examples")
-            return _read_spans(_checked(array, _Rasa, annotation), annotation)
-        case JsonFormat.FEWNERD:
-            return _read_episodes(_rows(lines, _Episode, annotation), annotation)
-        case JsonFormat.OA_MINE:
-            return _read_titles(_rows(lines, _OaMine, annotation), annotation)
-        case JsonFormat.CROSSWOZ:
-            dialogues = _document(lines, annotation)
-            return _read_dialogues(_checked(dialogues, _Dialogue, annotation), annotation)
-        case _:
-            assert_never(kind)
-
-
-def _rows(
-    lines: Iterable[str], model: type[Row], annotation: Annotation
-) -> Iterator[tuple[str, Row] | Rejected]:
-    """(place, row) of each line."""
-    for number, line in numbered(lines):
-        place = f"{annotation.source}:{number}"
-        if not is_utf8(line):
-            yield Rejected(Reason.MALFORMED, place, "not UTF-8")
-            continue
-        try:
-            yield place, model.model_validate_json(line)
-        except ValidationError as problem:
-            yield Rejected(Reason.MALFORMED, place, first_line(problem))
-
-
-def _document(lines: Iterable[str], annotation: Annotation, *keys: str) -> Iterable[object]:
-    """The elements of the array, or the values of the object, at `keys` of one JSON document.
-
-    Raises DataError when the file is none. Such files are held whole.
+    Where both `text` and `tokens` are given, the tokens are looked for in the text, in order.
     """
-    try:
-        value = json.loads("".join(lines).removeprefix("\ufeff"))
-        for key in keys:
-            value = value[key]
-    except (ValueError, KeyError, TypeError) as problem:
-        raise DataError(f"{annotation.source}: not the JSON expected: {problem!r}") from problem
-    match value:
-        case list():
-            return value
-        case dict():
-            return value.values()
-        case _:
-            raise DataError(f"{annotation.source}: holds no array or object of rows")
+
+    kind: Literal["json-spans"] = "json-spans"
+    rows: str = LINES  # else the rows of one document: `*`, `data.*`, `$` for the document itself
+    text: str = "text"
+    tokens: str = ""
+    token_ids: str = ""  # their numbers, if they are given: they must count the tokens
+    join: Join = Join.BLANK
+    blank: str = ""  # the token that stands for a blank
+    entities: str = "entities.*"
+    label: str = "label"  # from the entity, or `@1` for what the first `*` of `entities` stood for
+    words: str = ""  # likewise; compared with the text
+    start: str = "start"
+    end: str = "end"
+    numbers: str = ""  # in place of start and end: the list of the mention's tokens
+    unit: Unit = Unit.CHARACTERS
+    first: int = 0  # the number of the first character or token
+    inclusive: bool = False  # whether `end` is the last one inside
+    zero_omitted: bool = False  # whether a start that is not there is 0
+    levels: Levels = Levels.EACH
+    accepted: str = ""  # `path=value`: only rows where this stands are annotated
+    own_labels: bool = False  # labels are free words: a row is asked for those that it uses
+    joined_on: str = ""  # files come in pairs, texts and annotations, with this key in common
+    encoding: str = "utf-8"
 
 
-def _checked(
-    values: Iterable[object], model: type[Row], annotation: Annotation
-) -> Iterator[tuple[str, Row] | Rejected]:
-    """(place, row) of each value; places are counted from 1."""
-    for number, value in enumerate(values, start=1):
-        place = f"{annotation.source}:{number}"
-        try:
-            yield place, model.model_validate(value)
-        except ValidationError as problem:
-            yield Rejected(Reason.MALFORMED, place, first_line(problem))
+@dataclass(frozen=True, slots=True)
+class JsonTags:
+    """Rows with tokens and as many tags."""
+
+    kind: Literal["json-tags"] = "json-tags"
+    rows: str = LINES
+    tokens: str = "tokens"  # a list, or a string: its characters
+    join: Join = Join.BLANK
+    # label -> path of its tags; the label "" where tags name their labels
+    tags: Mapping[str, str] = field(default_factory=lambda: {"": "tags"})
+    prefixes: Prefixes = Prefixes.MARKED
+    outside: str = "O"
 
 
-def _read_spans(
-    rows: Iterable[tuple[str, _Spans] | Rejected], annotation: Annotation
+@dataclass(frozen=True, slots=True)
+class JsonValues:
+    """Rows with a text and values that stand somewhere in it."""
+
+    kind: Literal["json-values"] = "json-values"
+    rows: str = LINES
+    text: str = "text"
+    # path of the values -> their label, or `@1`: what its first `*` stood for
+    values: Mapping[str, str] = field(default_factory=lambda: {"slots.*": "@1"})
+    none: tuple[str, ...] = ("",)  # values that say that there is none
+    missing: Missing = Missing.REJECT
+
+
+def read_json_spans(
+    lines: Iterable[str], layout: JsonSpans, annotation: Annotation
 ) -> Iterator[Sample | Rejected]:
-    for row in rows:
+    """One result a row; offsets become code points."""
+    path, _, value = layout.accepted.partition("=")
+    for row in json_rows(lines, layout.rows, annotation, encoding=layout.encoding):
         if isinstance(row, Rejected):
             yield row
             continue
-        place, value = row
+        place, content = row
         try:
-            placed = value.placed()
-        except ValueError as problem:
-            yield Rejected(Reason.MALFORMED, place, first_line(problem))
-            continue
-        if not value.text or not is_utf8(value.text):
-            yield Rejected(Reason.MALFORMED, place, "no text, or not UTF-8")
-        else:
-            yield checked_sample(value.text, placed, annotation, place)
-
-
-def _read_episodes(
-    rows: Iterable[tuple[str, _Episode] | Rejected], annotation: Annotation
-) -> Iterator[Sample | Rejected]:
-    """Each sentence once, with the tags of all its episodes; its labels are those they ask for.
-
-    A token has one type in all of them: a sentence where that fails is rejected. The tags have no
-    prefixes, so two neighbours of one type become one entity.
-    """
-    places: dict[tuple[str, ...], str] = {}
-    types: dict[tuple[str, ...], set[str]] = {}
-    tags: dict[tuple[str, ...], list[set[str]]] = {}
-    for row in rows:
-        if isinstance(row, Rejected):
-            yield row
-            continue
-        place, episode = row
-        sentences = [*zip(episode.support.word, episode.support.label, strict=False)]
-        sentences += zip(episode.query.word, episode.query.label, strict=False)
-        for words, labels in sentences:
-            key = tuple(words)
-            if len(words) != len(labels) or not words:
-                detail = f"{len(words)} words and {len(labels)} tags"
-                yield Rejected(Reason.MALFORMED, place, detail)
+            if path and one(content, path) != value:
+                yield Rejected(Reason.NOT_ACCEPTED, place, f"{path} is {one(content, path)!r}")
                 continue
-            places.setdefault(key, place)
-            types.setdefault(key, set()).update(episode.types)
-            for seen, label in zip(
-                tags.setdefault(key, [set() for _ in words]), labels, strict=True
-            ):
-                seen.update({label} - {"O"})
-    for sentence, place in places.items():
-        if any(len(seen) > 1 for seen in tags[sentence]):
-            yield Rejected(
-                Reason.MALFORMED, place, f"{' '.join(sentence)!r}: two types for one word"
-            )
-            continue
-        joint = [f"I-{min(seen)}" if seen else "O" for seen in tags[sentence]]
-        found = tagged_sample(sentence, joint, Join.BLANK, annotation, place)
-        yield _with_labels(found, types[sentence])
+            text, tokens = _text(content, layout)
+            placed = list(_placed(content, text, tokens, layout))
+        except MismatchError as problem:
+            yield Rejected(Reason.SPAN_MISMATCH, place, str(problem))
+        except ValueError as problem:
+            yield Rejected(Reason.MALFORMED, place, str(problem))
+        else:
+            if layout.own_labels:
+                labels = tuple(dict.fromkeys(label for _, label in placed))
+                own = replace(annotation, labels=labels)
+            else:
+                own = annotation
+            yield sample(text, once(placed), own, place)
 
 
-def _read_titles(
-    rows: Iterable[tuple[str, _OaMine] | Rejected], annotation: Annotation
+def read_json_tags(
+    lines: Iterable[str], layout: JsonTags, annotation: Annotation
 ) -> Iterator[Sample | Rejected]:
-    """The attributes that stand at any title of a category are the labels of all its titles."""
-    read = list(rows)
-    attributes: dict[str, set[str]] = {}
-    for row in read:
-        if not isinstance(row, Rejected):
-            attributes.setdefault(row[1].category, set()).update(row[1].target_scores)
-    for row in read:
+    """One result a row; lists of tags may overlap each other."""
+    for row in json_rows(lines, layout.rows, annotation):
         if isinstance(row, Rejected):
             yield row
             continue
-        place, title = row
-        mentions = [
-            Mention(attribute, value.strip())
-            for attribute, values in title.target_scores.items()
-            for value in values
-            if value != "n/a"
-        ]
-        found = _grounded(title.text, mentions, annotation, place)
-        yield _with_labels(found, attributes[title.category])
+        place, content = row
+        try:
+            tokens = strings(content, layout.tokens)
+            text, spans = joined(tokens, layout.join)
+            if not text or not is_utf8(text):
+                raise ValueError("no text, or not UTF-8")
+            placed: Placed = []
+            for label, path in layout.tags.items():
+                tags = strings(content, path)
+                if len(tags) != len(tokens):
+                    raise ValueError(f"{len(tokens)} tokens and {len(tags)} tags")
+                for first, last, found in runs(tags, label, layout.prefixes, layout.outside):
+                    placed.append((Span(spans[first].start, spans[last].end), found))
+        except ValueError as problem:
+            yield Rejected(Reason.MALFORMED, place, str(problem))
+        else:
+            yield sample(text, placed, annotation, place)
 
 
-def _read_dialogues(
-    rows: Iterable[tuple[str, _Dialogue] | Rejected], annotation: Annotation
+def read_json_values(
+    lines: Iterable[str], layout: JsonValues, annotation: Annotation
 ) -> Iterator[Sample | Rejected]:
-    """What is told in a message stands in it; what is asked for, yes, no and none do not."""
-    for row in rows:
+    """One result a row."""
+    for row in json_rows(lines, layout.rows, annotation):
         if isinstance(row, Rejected):
             yield row
             continue
-        place, dialogue = row
-        for number, message in enumerate(dialogue.messages, start=1):
+        place, content = row
+        try:
+            text = string(one(content, layout.text), layout.text)
             mentions = [
-                Mention(f"{domain}-{slot}", value)
-                for intent, domain, slot, value in message.dialog_act
-                if intent in ("Inform", "Recommend") and value not in ("", "是", "否", "无")
+                Mention(_key(label, keys) or label, string(found, path).strip())
+                for path, label in layout.values.items()
+                for found, keys in each(content, path)
+                if found not in layout.none
             ]
-            yield _grounded(message.content, mentions, annotation, f"{place}.{number}")
+        except ValueError as problem:
+            yield Rejected(Reason.MALFORMED, place, str(problem))
+        else:
+            yield grounded(text, mentions, annotation, place, missing=layout.missing)
 
 
-def _grounded(
-    text: str, mentions: Sequence[Mention], annotation: Annotation, place: str
+# -- for all JSON readers ------------------------------------------------------------------------
+
+
+class MismatchError(ValueError):
+    """Words do not stand where their place says, or a place is outside the text."""
+
+
+def runs(
+    tags: Sequence[str], label: str, prefixes: Prefixes, outside: str = "O"
+) -> list[tuple[int, int, str]]:
+    """(first token, last token, label) of each entity; `label` is that of tags without one.
+
+    Raises ValueError for what is no tag.
+    """
+    match prefixes:
+        case Prefixes.EACH:
+            return [(n, n, label or tag) for n, tag in enumerate(tags) if tag != outside]
+        case Prefixes.RUNS:
+            marked = ["O" if tag == outside else f"I-{label or tag}" for tag in tags]
+        case Prefixes.MARKED:
+            marked = ["O" if tag == outside else f"{tag}-{label}" if label else tag for tag in tags]
+    found = tagged(marked)
+    if isinstance(found, str):
+        raise ValueError(f"{found!r} is no tag")
+    return found
+
+
+def once(placed: Placed) -> Placed:
+    """Each place and label once, in order."""
+    return list(dict.fromkeys(placed))
+
+
+def grounded(
+    text: str,
+    mentions: Sequence[Mention],
+    annotation: Annotation,
+    place: str,
+    *,
+    missing: Missing = Missing.REJECT,
 ) -> Sample | Rejected:
     """The sample with every place of the mentions' words that no longer mention covers."""
     if not text or not is_utf8(text):
         return Rejected(Reason.MALFORMED, place, "no text, or not UTF-8")
-    found = grounding.every_occurrence(segments.chunks(text), mentions)
-    placed = {mentions[index] for index, _ in found}
-    missing = [mention for mention in mentions if mention not in placed]
-    if missing:
-        detail = f"{missing[0].text!r} ({missing[0].label}) does not stand in the text"
-        return Rejected(Reason.NOT_IN_TEXT, place, detail)
-    entities = dict.fromkeys((span, mentions[index].label) for index, span in found)
-    return sample(text, list(entities), annotation, place)
+    mentions = list(dict.fromkeys(mentions))
+    found = grounding.every_occurrence(segments.chunks(text), mentions) if mentions else []
+    if missing is Missing.REJECT:
+        placed = {index for index, _ in found}
+        for index, mention in enumerate(mentions):
+            if index not in placed:
+                detail = f"{mention.text!r} ({mention.label}) does not stand in the text"
+                return Rejected(Reason.NOT_IN_TEXT, place, detail)
+    entities = [(span, mentions[index].label) for index, span in found]
+    return sample(text, once(entities), annotation, place)
 
 
-def _with_labels(read: Sample | Rejected, labels: set[str]) -> Sample | Rejected:
-    """The sample with a label set of its own, in the order of its data set's."""
-    if isinstance(read, Rejected):
-        return read
-    return replace(read, labels=tuple(label for label in read.labels if label in labels))
+# -- places --------------------------------------------------------------------------------------
+
+
+def _text(content: object, layout: JsonSpans) -> tuple[str, list[Span]]:
+    """The text of a row, and the places of its tokens, where it has some."""
+    spans: list[Span] = []
+    if not layout.tokens:
+        text = string(one(content, layout.text), layout.text)
+    elif layout.text:
+        text = string(one(content, layout.text), layout.text)
+        spans = aligned(strings(content, layout.tokens), text)
+    else:
+        tokens = strings(content, layout.tokens)
+        if layout.blank:
+            tokens = [" " if token == layout.blank else token for token in tokens]
+        text, spans = joined(tokens, layout.join)
+    if not text:
+        raise ValueError("no text")
+    if layout.token_ids:
+        ids = [number for number, _ in each(content, layout.token_ids)]
+        if ids != list(range(layout.first, layout.first + len(spans))):
+            raise ValueError(f"{layout.token_ids}: these numbers do not count the tokens")
+    return text, spans
+
+
+def aligned(tokens: Iterable[str], text: str) -> list[Span]:
+    """The place of each token, in order, in a text that has white space between some of them.
+
+    Case may differ. Raises ValueError when a token does not stand in what is left of the text.
+    """
+    spans: list[Span] = []
+    end = 0
+    lower = text.lower() if len(text.lower()) == len(text) else text
+    for token in tokens:
+        start = text.find(token, end)
+        if start < 0:
+            start = lower.find(token.lower(), end)
+        if start < 0 or not token:
+            raise ValueError(f"token {token!r} does not stand in the text")
+        end = start + len(token)
+        spans.append(Span(start, end))
+    return spans
+
+
+def _placed(
+    content: object, text: str, tokens: Sequence[Span], layout: JsonSpans
+) -> Iterator[tuple[Span, str]]:
+    starts = _offsets(text, layout.unit)
+    for entity, keys in each(content, layout.entities):
+        if layout.numbers:
+            start, end = _run(one(entity, layout.numbers), layout)
+        else:
+            start = _number(entity, layout.start, omitted=layout.zero_omitted) - layout.first
+            end = _number(entity, layout.end) - layout.first + layout.inclusive
+        if layout.unit is Unit.TOKENS:
+            if not 0 <= start < end <= len(tokens):
+                raise MismatchError(f"tokens {start} to {end} of {len(tokens)}")
+            span = Span(tokens[start].start, tokens[end - 1].end)
+        else:
+            if starts is not None:
+                start, end = starts.get(start, -1), starts.get(end, -1)
+            if not 0 <= start < end <= len(text):
+                raise MismatchError(f"[{start}, {end}) in a text of {len(text)} characters")
+            span = Span(start, end)
+        if layout.words:
+            words = _key(layout.words, keys) or string(one(entity, layout.words), layout.words)
+            if span.of(text) != words:
+                raise MismatchError(f"{words!r} does not stand at {span.start}")
+        for label in _labels(layout, keys, entity):
+            yield span, label
+
+
+def _run(numbers: object, layout: JsonSpans) -> tuple[int, int]:
+    """First token and the one behind the last of a list of token numbers without a gap."""
+    match numbers:
+        case [int(first), *_] if numbers == list(range(first, first + len(numbers))):
+            return first - layout.first, first - layout.first + len(numbers)
+        case _:
+            raise MismatchError(f"{numbers!r} is no run of tokens")
+
+
+def _number(entity: object, path: str, *, omitted: bool = False) -> int:
+    """An offset; some files hold them as text. Raises ValueError."""
+    value = one(entity, f"{path}?" if omitted else path)
+    if value is None and omitted:
+        return 0
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    if not isinstance(value, int):
+        raise ValueError(f"{path}: expected a number, found {value!r}")
+    return value
+
+
+def _offsets(text: str, unit: Unit) -> dict[int, int] | None:
+    """The characters that begin at each byte or code unit; None where units are characters."""
+    if unit in (Unit.CHARACTERS, Unit.TOKENS) or text.isascii():
+        return None
+    return unit_offsets(text, unit)
+
+
+def unit_offsets(text: str, unit: Unit) -> dict[int, int]:
+    """Bytes of UTF-8, or code units of UTF-16, before each character and the end -> characters."""
+    at = 0
+    starts = {}
+    for number, character in enumerate(text):
+        starts[at] = number
+        at += len(character.encode()) if unit is Unit.BYTES else 1 + (character > "\uffff")
+    starts[at] = len(text)
+    return starts
+
+
+def _labels(layout: JsonSpans, keys: Keys, entity: object) -> list[str]:
+    if key := _key(layout.label, keys):
+        return [key]
+    match one(entity, layout.label):
+        case list(found):
+            labels = [string(label, layout.label) for label in found]
+            if layout.levels is Levels.EACH or not labels:
+                return labels
+            return [max(labels, key=lambda label: label.count("/"))]
+        case found:
+            return [string(found, layout.label)]
+
+
+def _key(name: str, keys: Keys) -> str | None:
+    """What the `*` stood for that `@1`, `@2` ... names; None for a name that is no such number."""
+    return str(keys[int(name[1:]) - 1]) if name.startswith("@") else None
