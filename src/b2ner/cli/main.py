@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 import b2ner
-from b2ner.cli import adapter, cache, corpus, data, doctor, extract, measure, train
+from b2ner.cli import adapter, cache, corpus, data, doctor, extract, measure, taxonomy, train
 from b2ner.errors import B2nerError, InputError
 
 
@@ -77,6 +77,8 @@ train.register(app)
 app.add_typer(adapter.app, name="adapter")
 app.add_typer(data.app, name="data")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(taxonomy.app, name="taxonomy")
+app.add_typer(taxonomy.labels_app, name="labels")
 doctor.register(app)
 app.add_typer(cache.app, name="cache")
 
