@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from b2ner.cli import data_files, data_sets
 from b2ner.corpus.build import Built, build
 from b2ner.corpus.data_sets import Names, Role
 from b2ner.errors import DataError
@@ -20,9 +21,13 @@ from b2ner.records import Reason, Rejected
 
 SOURCE_VARIABLE = "B2NER_RAW"
 
-app = typer.Typer(help="Make data folders in the published layout.", no_args_is_help=True)
-builds = typer.Typer(help="Build a data folder from raw corpora.", no_args_is_help=True)
-app.add_typer(builds, name="build")
+app = typer.Typer(
+    help="Data sets and folders: found, fetched, brought along, built.", no_args_is_help=True
+)
+data_sets.register(app)
+data_files.register(app)
+
+_ROLES = {"eval": Role.TEST, "dev": Role.DEV, "train": Role.TRAIN}
 
 
 _OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")]
@@ -37,46 +42,58 @@ _SOURCE = Annotated[
 ]
 _LIMIT = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help="Only so many texts of each, chosen by a fixed seed."),
+    typer.Option(
+        "--limit", min=1, help="eval, dev, train: so many texts of each, chosen by a fixed seed."
+    ),
 ]
 
 
-@builds.command("eval")
-def build_eval_command(
+@app.command("build")
+def build_command(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="eval, dev or train: test, development and training sets by the names that scores"
+            " and configs use. open, research or published-*: a release in three states. Or a"
+            " recipe of your own, FILE.toml."
+        ),
+    ],
     output: _OUTPUT,
     source: _SOURCE = None,
     names: Annotated[
-        Names, typer.Option("--names", help="The data sets' own label names, or standard ones.")
+        Names,
+        typer.Option("--names", help="eval: the data sets' own label names, or standard ones."),
     ] = Names.ORIGINAL,
-    limit: _LIMIT = None,
-) -> None:
-    """Write the test sets: DIR/<task key>/<data set>/{labels,test}.json and manifest.json."""
-    _report(build(Role.TEST, source or _default_source(), output, names=names, limit=limit))
-
-
-@builds.command("train")
-def build_train_command(
-    output: _OUTPUT,
-    source: _SOURCE = None,
     limit: _LIMIT = None,
     against: Annotated[
         list[Path] | None,
         typer.Option(
             "--against",
-            help="Folder in the published layout, such as `b2ner data build eval` writes: texts"
-            " that stand in its sets, whole or in part, are left out. May be repeated.",
+            help="train: folder in the published layout, such as `b2ner data build eval` writes:"
+            " texts that stand in its sets, whole or in part, are left out. May be repeated.",
+        ),
+    ] = None,
+    sheets: Annotated[
+        Path | None,
+        typer.Option("--sheets", help="Releases: our own texts; else corpus/sheets, if there."),
+    ] = None,
+    copies: Annotated[
+        Path | None,
+        typer.Option(
+            "--copies",
+            help="published-*: folder in the published layout with sets that you have a licence"
+            " for.",
         ),
     ] = None,
 ) -> None:
-    """Write open training sets: DIR/<task key>/<data set>/{labels,train}.json, manifest.json."""
-    folder = source or _default_source()
-    _report(build(Role.TRAIN, folder, output, limit=limit, against=against or ()))
-
-
-@builds.command("dev")
-def build_dev_command(output: _OUTPUT, source: _SOURCE = None, limit: _LIMIT = None) -> None:
-    """Write development sets: DIR/<task key>/<data set>/{labels,dev}.json and manifest.json."""
-    _report(build(Role.DEV, source or _default_source(), output, limit=limit))
+    """Write a data folder: test sets, training sets, or a release of the open corpora."""
+    raw = source or _default_source()
+    if recipe in _ROLES:
+        role = _ROLES[recipe]
+        made = build(role, raw, output, names=names, limit=limit, against=against or ())
+        _report(made)
+    else:
+        _release(recipe, raw, output, sheets=sheets, copies=copies)
 
 
 # What is left out of training sets though nothing is wrong with it, and its heading.
@@ -104,6 +121,43 @@ def _report(built: Built) -> None:
     for name in built.missing:
         typer.echo(f"missing {name}.zip", err=True)
     raise typer.Exit(code=1 if unusable or built.missing else 0)
+
+
+def _release(
+    name: str, source: Path, folder: Path, *, sheets: Path | None, copies: Path | None
+) -> None:
+    """Build a release, and end with its exit code."""
+    from b2ner.corpus.recipes import read_recipe
+    from b2ner.corpus.release import STATES, build_release
+
+    recipe = read_recipe(name)
+    if sheets is None and (Path("corpus") / "sheets").is_dir():
+        sheets = Path("corpus") / "sheets"
+    console = Console(stderr=True)
+    with console.status("reading the test sets") as status:
+        made = build_release(
+            recipe,
+            source,
+            folder,
+            sheets=sheets,
+            copies=copies,
+            on_set=lambda set_name: status.update(f"building {set_name}"),
+        )
+    table = Table()
+    for heading in ("task", "data set"):
+        table.add_column(heading, no_wrap=True)
+    for heading in (*STATES, "types", "leaks", "other drops"):
+        table.add_column(heading, justify="right")
+    for part in made.parts:
+        texts = [sum(part.texts[state].values()) for state in STATES]
+        leaks = sum(part.leaks.values())
+        drops = sum(part.rejected.values()) - leaks
+        table.add_row(part.task, part.name, *map(str, (*texts, part.types["all"], leaks, drops)))
+    Console().print(table)
+    typer.echo(f"{len(made.left_out)} sets left out; {folder / 'README.md'} says what was made")
+    for missing in made.missing:
+        typer.echo(f"missing {missing}", err=True)
+    raise typer.Exit(code=1 if made.missing else 0)
 
 
 def _default_source() -> Path:

@@ -64,7 +64,7 @@ def show(document: Document, file: IO[str]) -> None:
     """Print the text with its entities coloured, and a table of them, to a terminal."""
     console = Console(file=file, highlight=False, markup=False, emoji=False)
     coloured = console.color_system is not None and not console.no_color
-    console.print(_marked(document, coloured=coloured), end="\n\n")
+    console.print(marked(document, coloured=coloured), end="\n\n")
     if document.entities:
         console.print(_table(document))
     else:
@@ -73,7 +73,7 @@ def show(document: Document, file: IO[str]) -> None:
         console.print(Text(fault_line(fault), style="yellow"))
 
 
-def _marked(document: Document, *, coloured: bool) -> Text:
+def marked(document: Document, *, coloured: bool) -> Text:
     """The text with each entity followed by its label; without colours, between brackets."""
     marks = [highlight.Mark(e.start, e.end, e.label, e.score) for e in document.entities]
     text = Text(tab_size=4)

@@ -28,7 +28,8 @@ from b2ner.corpus.data_sets import (
     Role,
     data_sets,
 )
-from b2ner.corpus.json_readers import read_json_format
+from b2ner.corpus.json_families import read_json_format
+from b2ner.corpus.published_writer import published_row
 from b2ner.corpus.readers import (
     Annotation,
     Conll,
@@ -211,7 +212,9 @@ def _build(
     texts = f"{inside}/{role.value}.json"
     files = {
         f"{inside}/labels.json": write_json(folder / inside / "labels.json", data_set.labels),
-        texts: write_json_array(folder / texts, (_row(sample, data_set) for sample in kept)),
+        texts: write_json_array(
+            folder / texts, (published_row(sample, data_set.labels) for sample in kept)
+        ),
     }
     mentions = sum(len(sample.entities) for sample in kept)
     return BuiltSet(data_set.name, data_set.task, len(kept), mentions, rejected), files
@@ -230,18 +233,6 @@ def _with_names(row: Sample | Rejected, data_set: DataSet) -> Sample | Rejected:
     asked = {data_set.names[label] for label in row.labels if label in data_set.names}
     labels = tuple(label for label in data_set.labels if label in asked)
     return replace(row, entities=tuple(answer.order(once, labels)), labels=labels)
-
-
-def _row(sample: Sample, data_set: DataSet) -> dict[str, object]:
-    """The row of a split file; it names its labels where they are not all of its data set's."""
-    row: dict[str, object] = {
-        "sentence": sample.text,
-        "entities": [
-            {"name": entity.text, "type": entity.label, "pos": [entity.start, entity.end]}
-            for entity in sample.entities
-        ],
-    }
-    return row if sample.labels == data_set.labels else {**row, "labels": list(sample.labels)}
 
 
 def _entry(

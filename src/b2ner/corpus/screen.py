@@ -1,8 +1,8 @@
 """Which texts of a training set stand in a test set too, whole or in part.
 
 Texts are compared by their words: case, punctuation and white space do not count, and of scripts
-that are written without blanks every character is a word. Holds every run of words of the other
-texts, some hundred bytes a word; the texts that are asked about are not held.
+that are written without blanks every character is a word. Of the other texts, a number for every
+run of words is held, some hundred bytes each; the texts that are asked about are not held.
 """
 
 from __future__ import annotations
@@ -24,28 +24,31 @@ class Seen:
     """The texts of other sets, and what they share with a text."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, str] = {}  # the joined words of a text -> the first set with it
-        self._runs: dict[str, str] = {}  # the joined words of a run -> the first set with it
+        # By the hash of the joined words, which no two runs of a release share but by a chance of
+        # one in a million: the first set that has them.
+        self._texts: dict[int, str] = {}
+        self._runs: dict[int, str] = {}
 
     def add(self, text: str, name: str) -> None:
         """Take in a text of the set `name`. A text without words is none."""
         words = _words(text)
         if words:
-            self._texts.setdefault(" ".join(words), name)
+            self._texts.setdefault(hash(" ".join(words)), name)
         for run in _runs(words):
-            self._runs.setdefault(run, name)
+            self._runs.setdefault(hash(run), name)
 
     def shared_with(self, text: str) -> str | None:
         """What the text shares with which set, in words; None when it shares nothing."""
         if not self._texts:
             return None
         words = _words(text)
-        name = self._texts.get(" ".join(words))
+        name = self._texts.get(hash(" ".join(words)))
         if name is not None:
             return f"the same text stands in {name}"
         for run in _runs(words):
-            if run in self._runs:
-                return f"shares {run!r} with {self._runs[run]}"
+            name = self._runs.get(hash(run))
+            if name is not None:
+                return f"shares {run!r} with {name}"
         return None
 
 
