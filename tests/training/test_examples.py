@@ -258,6 +258,24 @@ def test_the_deepest_label_that_is_asked_for_is_the_answer(seed: int, dropout: f
             assert label not in drawn.names
 
 
+@given(st.integers(0, 10_000))
+def test_a_mention_goes_by_the_nearest_name_on_its_way_up(seed: int) -> None:
+    labels = ("footballer", "athlete", "singer", "city")
+    above = {"footballer": "athlete", "athlete": "person", "singer": "artist", "artist": "person"}
+    names = OtherNames({labels: above})
+    settings = Regularisation(label_dropout=0.3, mixed_grain=1.0)
+    drawn = draw_labels(labels, labels, (), settings, random.Random(seed), names=names)
+    ways = {
+        "footballer": ("footballer", "athlete", "person"),
+        "athlete": ("athlete", "person"),
+        "singer": ("singer", "artist", "person"),
+        "city": ("city",),
+    }
+    for label, way in ways.items():
+        nearest = next((name for name in way if name in drawn.asked), None)
+        assert drawn.names.get(label) == nearest
+
+
 def test_broader_names_stand_alone_or_beside_some_of_theirs() -> None:
     seen = {
         frozenset(draw_labels(FINE, FINE, (), grained(), random.Random(seed), names=COARSER).asked)

@@ -12,6 +12,7 @@ from b2ner.corpus.pruning import within_quota
 from b2ner.corpus.published_writer import annotated, labels_file, published_row
 from b2ner.corpus.recipes import Recipe
 from b2ner.corpus.release_sources import SHEETS, SPLITS, SourceSet
+from b2ner.corpus.release_types import TYPES, LabelTypes
 from b2ner.corpus.screen import Seen
 from b2ner.corpus.told import for_task, roles_of
 from b2ner.prompting import answer
@@ -81,7 +82,7 @@ def make_part(
             folder / inside / "labels.json", labels_file(task, labels[state], roles)
         )
         if state != "raw" and task is Task.NER:
-            path = f"{inside}/types.json"
+            path = f"{inside}/{TYPES}"
             hashes[path] = files.write_json(
                 folder / path, _types(named, tree, labels[state], names or {})
             )
@@ -236,7 +237,7 @@ def _types(
                 pass
     exhaustive = named.mapping.exhaustive if named.mapping else ()
     called = [_called(tree.type(kind), named.language) for kind in exhaustive]
-    return {"exhaustive": called, "paths": meant}
+    return LabelTypes(exhaustive=called, paths=meant).model_dump()
 
 
 def _unmapped(named: SourceSet, labels: Sequence[str]) -> dict[str, str]:

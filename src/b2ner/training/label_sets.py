@@ -25,7 +25,8 @@ _BELOW = "->"  # between a label and one that is written below it
 class OtherNames:
     """What labels may be called besides their own names.
 
-    `broader`, of a label set that is annotated in full: what a label is called in a coarser set.
+    `broader`, of a label set that is annotated in full: what a label is called in a coarser set,
+    and such a name in a still coarser one; no name is above itself.
     `synonyms`, of a name in lower case: its group, all names that mean the same, itself too. No
     name is in two groups. Raises ValueError where one is.
     """
@@ -173,11 +174,11 @@ def _grained(
 
 
 def _deepest(label: str, asked: Collection[str], broader: Mapping[str, str]) -> str | None:
-    """What a label is called in a prompt: itself, else its broader name, else nothing."""
-    if label in asked:
-        return label
-    name = broader.get(label)
-    return name if name in asked else None
+    """What a label is called in a prompt: itself, else the nearest broader name, else nothing."""
+    name: str | None = label
+    while name is not None and name not in asked:
+        name = broader.get(name)
+    return name
 
 
 def _renamed(

@@ -21,6 +21,7 @@ from b2ner import files
 from b2ner.corpus.descriptions import read_descriptions
 from b2ner.corpus.published import LABELS, published_labels, read_data_set, read_published
 from b2ner.corpus.readers import Annotation
+from b2ner.corpus.release_types import broader_types
 from b2ner.corpus.sheets import SUFFIX, SheetText, read_sheet
 from b2ner.corpus.subset import subset
 from b2ner.corpus.synonyms import read_synonyms
@@ -67,7 +68,8 @@ class PublishedData:
     limit: Positive | None = None  # samples of each data set, chosen by a fixed seed
     repeat: Positive = 1
     # What labels are called in a coarser set, for `regularisation.mixed_grain`: only where the
-    # texts are annotated in full for the broader names too.
+    # texts are annotated in full for the broader names too. Where nothing is said, the
+    # `types.json` of a release says it.
     broader: dict[str, str] = Field(default_factory=dict)
 
 
@@ -168,19 +170,21 @@ def other_names(sources: Iterable[Source], synonyms: Path | None) -> OtherNames:
 
 
 def _broader_names(sources: Iterable[Source]) -> dict[tuple[str, ...], dict[str, str]]:
-    """The label sets that have broader names in the config, and for which of their labels.
+    """The label sets that have broader names, and for which of their labels.
 
-    Raises DataError for a label that no data set of the source has.
+    Raises DataError for a label in the config that no data set of the source has.
     """
     broader: dict[tuple[str, ...], dict[str, str]] = {}
     for source in sources:
-        if not isinstance(source, PublishedData) or not source.broader:
+        if not isinstance(source, PublishedData):
             continue
         unknown = set(source.broader)
         for path in source.path.glob(f"NER*/*/{source.split}.json"):
             if _chosen({path.parent.name}, source):
                 labels = check_labels(published_labels(path.parent))
-                broader[labels] = {k: v for k, v in source.broader.items() if k in labels}
+                chosen = {k: v for k, v in source.broader.items() if k in labels}
+                if names := chosen or broader_types(path.parent):
+                    broader[labels] = names
                 unknown -= set(labels)
         if unknown:
             raise DataError(
