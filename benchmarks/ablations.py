@@ -54,8 +54,7 @@ AS_ANNOTATED = Regularisation(
     label_limit=20, label_dropout=0.0, shuffle_labels=False
 )  # how held-out texts are asked for their loss
 
-# What each variant changes of `regularisation`; "as it is" comes first and again last, so that the
-# noise between two equal runs is seen.
+# What each variant changes of `regularisation`; those that change something else are in `variant`.
 SWITCHES: Mapping[str, Mapping[str, Any]] = {
     "as it is": {},
     "no mixed grain": {"mixed_grain": 0.0},

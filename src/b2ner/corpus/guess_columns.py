@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from b2ner.corpus.languages import is_wide, is_written_without_blanks
+from b2ner.corpus.languages import is_wide
 from b2ner.corpus.readers import Conll, Join, Separator
 
 LABEL = "entity"  # of tags that name none
@@ -116,13 +116,6 @@ def _with(
     )
     more = [number for number in tags if number != tag_column and tags[number].labels]
     return Columns(layout, _said(layout, kind, more))
-
-
-def with_join(found: Columns, language: str) -> Columns:
-    """The same for texts of a language that is known: whether blanks stand between its words."""
-    if is_written_without_blanks(language) or found.layout.join is Join.BLANK:
-        return found
-    return replace(found, layout=replace(found.layout, join=Join.BLANK))
 
 
 def join_of(tokens: Sequence[str]) -> Join:

@@ -22,6 +22,7 @@ from typing import Any
 from b2ner import files
 from b2ner.corpus import datasheet
 from b2ner.corpus.catalog import entries
+from b2ner.corpus.parquet import write_table
 from b2ner.corpus.recipes import Choice, Recipe, choose
 from b2ner.corpus.release_part import Part, make_part
 from b2ner.corpus.release_sources import SPLITS, SourceSet, digest, held_out, source_sets
@@ -143,8 +144,6 @@ def _totals(parts: Sequence[Part]) -> dict[str, dict[str, int]]:
 
 def _tables(parts: Sequence[Part], folder: Path) -> dict[str, str]:
     """Write each state as one Parquet file; the hash of each."""
-    from b2ner.corpus.parquet import write_table
-
     return {
         state: write_table(
             folder / "parquet" / f"{state}.parquet",

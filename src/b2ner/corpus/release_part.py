@@ -11,7 +11,7 @@ from b2ner import files
 from b2ner.corpus.pruning import within_quota
 from b2ner.corpus.published_writer import annotated, labels_file, published_row
 from b2ner.corpus.recipes import Recipe
-from b2ner.corpus.release_sources import SHEETS, SPLITS, SourceSet
+from b2ner.corpus.release_sources import SPLITS, SourceSet
 from b2ner.corpus.release_types import TYPES, LabelTypes
 from b2ner.corpus.screen import Seen
 from b2ner.corpus.told import for_task, roles_of
@@ -178,7 +178,7 @@ def _set_of(rejected: Rejected) -> str:
 
 def _names(named: SourceSet, tree: Tree, labels: Sequence[str]) -> dict[str, str | None] | None:
     """What each label is called in `all`, None where its mentions are dropped; None: as it is."""
-    if named.mapping is None or named.name == SHEETS:
+    if named.mapping is None or not named.renamed:
         return None
     names: dict[str, str | None] = {}
     for label in labels:

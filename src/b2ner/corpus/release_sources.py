@@ -41,7 +41,8 @@ class SourceSet:
     share_alike: bool
     labels: Mapping[Task, tuple[str, ...]]  # of each task that it is annotated for
     rows: Callable[[], Iterator[tuple[str, Sample | Rejected]]]
-    mapping: LabelMapping | None  # None: labels keep their names
+    mapping: LabelMapping | None  # None: nothing says what its labels mean
+    renamed: bool  # whether its labels get the taxonomy's names
     fingerprint: str  # of the files that are read
 
 
@@ -101,6 +102,7 @@ def _of_entry(entry: Entry, path: Path, mapping: LabelMapping | None) -> SourceS
         {task: _labels(entry, task) for name in entry.tasks for task in _TASKS[name]},
         rows,
         mapping,
+        mapping is not None,
         files.sha256(path) if path.is_file() else _folder_sha256(path),
     )
 
@@ -137,6 +139,7 @@ def _of_copy(terms: Terms, home: Path) -> SourceSet:
         {Task.NER: published_labels(home)},
         rows,
         None,
+        False,
         _folder_sha256(home),
     )
 
@@ -171,6 +174,7 @@ def _of_sheets(folder: Path, mapping: LabelMapping | None) -> Iterator[SourceSet
             {Task.NER: tuple(labels)},
             read,
             None if mapping is None else replace(mapping, labels=_known(mapping, labels)),
+            False,
             digest,
         )
 
